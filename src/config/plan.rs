@@ -1,0 +1,246 @@
+//! What the document means: checked, resolved, every name an index, every default filled in.
+//!
+//! Nothing here derives `Deserialize` (that is `document.rs`) and nothing here is opened, bound or dialled. The plan is
+//! what `snapshot/compile.rs` compiles, what golden tests print, and what `check` has when it says all is well.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::diagnostic::Span;
+use super::options::Options;
+use crate::http;
+use crate::wire::Address;
+
+/// The whole configuration, resolved.
+#[derive(Debug, Clone, Default)]
+pub struct Plan {
+    /// Worker threads; `None`: one per core.
+    pub workers: Option<usize>,
+    pub access_log: AccessLog,
+    pub admin: Admin,
+    pub state_dir: Option<PathBuf>,
+    /// DNS servers to ask; empty: the system's.
+    pub nameservers: Vec<SocketAddr>,
+    pub listeners: Vec<Listener>,
+    pub upstreams: Vec<Upstream>,
+    pub routes: Vec<Route>,
+    /// `use:` at file level: policies of every exchange, outermost.
+    pub chain: Vec<Use>,
+    pub failure_pages: Vec<FailurePage>,
+    /// Secrets by name, already read. Their `Debug` is redacted.
+    pub secrets: BTreeMap<String, Secret>,
+    /// Every file that took part: the main file, includes, failure pages, secrets. Watched for changes.
+    pub inputs: Vec<PathBuf>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AccessLog {
+    pub format: LogFormat,
+    /// `None`: standard output.
+    pub file: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    Off,
+    Json,
+    Combined,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Admin {
+    /// Read-only HTTP: metrics, health, explain.
+    pub bind: Option<SocketAddr>,
+    /// Unix socket by which every action goes (`gatewright reload`).
+    pub socket: Option<PathBuf>,
+}
+
+/// A listening address and what holds for everything that arrives there.
+#[derive(Debug, Clone)]
+pub struct Listener {
+    pub name: String,
+    pub span: Span,
+    /// `Ip` or `Unix` (`Memory` in the demo and in tests); never a DNS name.
+    pub bind: Address,
+    /// Neighbours whose X-Forwarded-*, Forwarded and X-Request-Id are believed.
+    pub trusted: Vec<ipnet::IpNet>,
+    /// Head limits, path normalisation, forwarding fields: plain data for `http::admit` and the two heads we write.
+    pub rules: Arc<http::Rules>,
+    pub timeouts: ListenerTimeouts,
+    pub connections_max: usize,
+    pub chain: Vec<Use>,
+    pub failure_pages: Vec<FailurePage>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ListenerTimeouts {
+    /// From the first byte of a head (or the accept) to its last.
+    pub head: Duration,
+    /// Keep-alive: between two requests.
+    pub idle: Duration,
+    /// Longest silence while a body is being received from, or sent to, the client.
+    pub body: Duration,
+}
+
+/// A named group of endpoints.
+#[derive(Debug, Clone)]
+pub struct Upstream {
+    pub name: String,
+    pub span: Span,
+    pub endpoints: Vec<Endpoint>,
+    pub balance: Balance,
+    pub chain: Vec<Use>,
+    pub timeouts: Timeouts,
+    /// Open connections, process-wide; over it: 503 at once.
+    pub connections_max: Option<usize>,
+    /// Requests in flight, process-wide; over it: 503 at once.
+    pub requests_max: Option<usize>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Endpoint {
+    pub address: Address,
+    pub weight: u32,
+}
+
+#[derive(Debug, Clone)]
+pub enum Balance {
+    RoundRobin,
+    LeastRequest,
+    /// `balance: { policy: x }`: the last entry of the upstream's chain, before the default.
+    Policy(Box<Use>),
+}
+
+/// Timeouts of one attempt or exchange; `None`: the outer one's, at last the default of `limits.rs`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Timeouts {
+    pub connect: Option<Duration>,
+    /// From the request's last byte (or head, if it streams) to the response's head.
+    pub first_byte: Option<Duration>,
+    /// Longest silence of the upstream inside a response.
+    pub idle: Option<Duration>,
+    /// The whole exchange, retries included.
+    pub total: Option<Duration>,
+}
+
+#[derive(Debug, Clone)]
+pub struct Route {
+    /// Written, or made from the match.
+    pub name: String,
+    pub span: Span,
+    pub matching: Match,
+    pub chain: Vec<Use>,
+    /// Empty where a policy always answers.
+    pub to: Vec<Target>,
+    pub timeouts: Timeouts,
+    pub failure_pages: Vec<FailurePage>,
+    pub metadata: BTreeMap<String, String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Target {
+    /// Index into [`Plan::upstreams`].
+    pub upstream: usize,
+    pub weight: u32,
+}
+
+/// What a route, or a `when`, asks of a request. An empty list or `None` asks nothing.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Match {
+    pub hosts: Vec<HostPattern>,
+    pub path: Option<PathPattern>,
+    pub methods: Vec<String>,
+    /// Field names in lower case.
+    pub headers: Vec<(String, ValuePattern)>,
+    pub query: Vec<(String, ValuePattern)>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HostPattern {
+    /// `shop.example.com`, lower case, no port.
+    Exact(String),
+    /// `*.example.com`, kept as `.example.com`: one or more labels in front.
+    Suffix(String),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PathPattern {
+    /// `/cart`: this path alone.
+    Exact(String),
+    /// `/static/*`, kept as `/static`: that path and everything below it, by whole segments (Gateway API PathPrefix).
+    /// `/*` is kept as the empty string.
+    Prefix(String),
+    /// `/cart/{id}` or `/cart/{id}/*`: parameters match one non-empty segment each.
+    Template { segments: Vec<Segment>, open: bool },
+    /// `path_regex`: the whole path must match.
+    Regex(String),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Segment {
+    Literal(String),
+    Parameter(String),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ValuePattern {
+    Exact(String),
+    Prefix(String),
+    Regex(String),
+    Present(bool),
+}
+
+/// A policy where it stands, options merged.
+#[derive(Debug, Clone)]
+pub struct Use {
+    /// Its name in `policies:`, or the built-in's own where it was used directly.
+    pub policy: String,
+    /// Which kind: `redirect`, `headers`, … (a key of the catalogue).
+    pub kind: String,
+    /// The policy's own options with the use's `with` merged over them.
+    pub options: Options,
+    pub when: Option<Match>,
+    /// `mode: observe`: run it and count its would-be verdicts, obey none.
+    pub observe: bool,
+    pub span: Span,
+}
+
+/// What to send instead of the plain page.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FailurePage {
+    pub status: StatusPattern,
+    pub file: PathBuf,
+    /// The file's content, read at check time.
+    pub body: Arc<str>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StatusPattern {
+    /// `404`
+    Exact(u16),
+    /// `5xx`, kept as 5
+    Class(u8),
+}
+
+/// A secret's bytes; never printed.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(pub Arc<[u8]>);
+
+// === impl AccessLog ===
+
+impl Default for AccessLog {
+    fn default() -> Self {
+        Self { format: LogFormat::Json, file: None }
+    }
+}
+
+// === impl Secret ===
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Secret(…)")
+    }
+}

@@ -1,0 +1,28 @@
+//! What the RFCs say about HTTP, as pure functions over bytes: no I/O, no configuration, no clock.
+//!
+//! Rules that an operator may set arrive as plain data ([`Rules`]).
+
+pub mod forwarded;
+pub mod target;
+
+/// What holds for every message of one listener; plain data, filled by `config`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rules {
+    /// Bytes of one head, start line and fields together; over it: 431.
+    pub head_bytes_max: usize,
+    /// Field lines of one head; over it: 431.
+    pub fields_max: usize,
+    pub normalise: target::Normalise,
+    pub forwarded: forwarded::Forwarded,
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        Self {
+            head_bytes_max: crate::limits::HEAD_BYTES_MAX,
+            fields_max: crate::limits::FIELDS_MAX,
+            normalise: target::Normalise::default(),
+            forwarded: forwarded::Forwarded::default(),
+        }
+    }
+}

@@ -1,0 +1,5 @@
+//! Gatewright: the proxy you program.
+pub mod config;
+pub mod http;
+pub mod limits;
+pub mod wire;

@@ -1,0 +1,5 @@
+//! Byte streams.
+
+mod address;
+
+pub use address::{Address, BadAddress};
