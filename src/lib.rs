@@ -1,5 +1,6 @@
 //! Gatewright: the proxy you program.
 pub mod config;
+pub mod failure;
 pub mod http;
 pub mod limits;
 pub mod wire;
