@@ -1,5 +1,7 @@
 //! Gatewright: the proxy you program.
+pub mod clock;
 pub mod config;
+pub mod drain;
 pub mod failure;
 pub mod http;
 pub mod limits;

@@ -31,4 +31,26 @@ limits! {
     UPSTREAM_IDLE_TIMEOUT_MS: u64 = 60_000;
     /// Connections one listener holds at most, process-wide.
     LISTENER_CONNECTIONS_MAX: usize = 65_536;
+    /// Milliseconds between two sweeps of a worker's deadlines: a timeout is late by this much at most.
+    CLOCK_TICK_MS: u64 = 10;
+    /// Ticks a deadline wheel reaches ahead; further deadlines pass through it more than once.
+    CLOCK_WHEEL_TICKS: usize = 1024;
+    /// Bytes of a pooled read buffer: a 16 KiB body with its head arrives in one read.
+    BUFFER_BYTES: usize = 32 * 1024;
+    /// Bytes of the buffer that a long body gets while it runs: fewer, larger reads and writes.
+    BUFFER_LARGE_BYTES: usize = 256 * 1024;
+    /// Bytes of a body after which it counts as long.
+    BODY_LONG_BYTES: u64 = 64 * 1024;
+    /// Read buffers a worker keeps for reuse: 2 MiB.
+    BUFFERS_KEPT: usize = 64;
+    /// Large buffers a worker keeps for reuse: 4 MiB.
+    BUFFERS_LARGE_KEPT: usize = 16;
+    /// Heads and out-buffers a worker keeps for reuse.
+    HEADS_KEPT: usize = 256;
+    /// Bytes over which a head's or out-buffer's memory is not kept for reuse.
+    HEAD_KEPT_BYTES_MAX: usize = 8 * 1024;
+    /// Bytes queued for a connection before its source is no longer read.
+    QUEUE_BYTES_MAX: usize = 64 * 1024;
+    /// Bytes one in-memory connection holds in each direction.
+    MEMORY_PIPE_BYTES: usize = 64 * 1024;
 }
