@@ -3,6 +3,9 @@
 //! Rules that an operator may set arrive as plain data ([`Rules`]).
 
 pub mod forwarded;
+pub mod h1;
+pub mod head;
+pub mod name;
 pub mod target;
 
 /// What holds for every message of one listener; plain data, filled by `config`.
