@@ -1,6 +1,11 @@
 //! The operator wrote something wrong: where, what was expected, how to mend it.
 
 use std::sync::Arc;
+
+/// Placeholder.
+#[derive(Debug)]
+pub struct Diagnostic;
+
 /// A place in a source file.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Span {
