@@ -53,4 +53,16 @@ limits! {
     QUEUE_BYTES_MAX: usize = 64 * 1024;
     /// Bytes one in-memory connection holds in each direction.
     MEMORY_PIPE_BYTES: usize = 64 * 1024;
+    /// Bytes of a chunk up to which it is copied behind its head instead of being written from its own buffer.
+    CHUNK_COPIED_BYTES_MAX: usize = 1024;
+    /// Bytes of one chunk-size line with its extensions, CRLF included: nobody is known to use extensions.
+    CHUNK_LINE_BYTES_MAX: u16 = 256;
+    /// Bytes of chunk framing beyond what the data of its chunk pays for: tiny chunks with long extensions end here.
+    CHUNK_OVERHEAD_BYTES_MAX: u32 = 16 * 1024;
+    /// Bytes of framing that each chunk may have without being counted: plain chunks, even of one byte, cost nothing.
+    CHUNK_OVERHEAD_BYTES_FREE: u32 = 16;
+    /// Bytes of one trailer section: digests and gRPC's status need some 100.
+    TRAILER_BYTES_MAX: usize = 8 * 1024;
+    /// Field lines of one trailer section.
+    TRAILER_FIELDS_MAX: usize = 64;
 }

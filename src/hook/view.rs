@@ -129,6 +129,8 @@ pub enum Refused {
 #[derive(Debug, Clone)]
 pub struct ClientFacts {
     pub peer: Peer,
+    /// The client's address as text, made once per connection.
+    pub address_text: Box<str>,
     /// The neighbour is on the listener's `trusted` list.
     pub trusted: bool,
     pub secure: bool,

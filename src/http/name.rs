@@ -31,7 +31,7 @@ pub enum Known {
     Referer,
 }
 
-/// Every known field's name, in lower case.
+/// Every known field's name, in lower case, in the order of the enum.
 const NAMES: &[(&str, Known)] = &[
     ("host", Known::Host),
     ("connection", Known::Connection),
@@ -110,7 +110,7 @@ impl Known {
     /// Its name in lower case; empty for `Other`.
     #[must_use]
     pub fn name(self) -> &'static str {
-        NAMES.iter().find(|(_, known)| *known == self).map_or("", |(name, _)| name)
+        NAMES.get((self as usize).wrapping_sub(1)).map_or("", |(name, _)| name)
     }
 
     /// Framing and connection management: the proxy's own, never a policy's.
