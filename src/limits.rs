@@ -65,4 +65,16 @@ limits! {
     TRAILER_BYTES_MAX: usize = 8 * 1024;
     /// Field lines of one trailer section.
     TRAILER_FIELDS_MAX: usize = 64;
+    /// Connections the kernel queues for a listener; it caps this by net.core.somaxconn.
+    ACCEPT_BACKLOG: i32 = 4096;
+    /// Milliseconds before accepting is tried again after it failed (no file descriptor left).
+    ACCEPT_BACKOFF_MS: u64 = 100;
+    /// Connections accepted before the connections that are there get their turn.
+    ACCEPTS_PER_TURN: u32 = 64;
+    /// Milliseconds an idle connection gets, once we drain, to send a request that may be under way already.
+    DRAIN_IDLE_GRACE_MS: u64 = 1_000;
+    /// Milliseconds to read what a client still sends after our last answer, so that it gets to read that answer.
+    LINGER_MS: u64 = 2_000;
+    /// Bytes to read in that time.
+    LINGER_BYTES_MAX: usize = 1024 * 1024;
 }
