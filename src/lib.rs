@@ -7,4 +7,6 @@ pub mod hook;
 pub mod http;
 pub mod limits;
 pub mod listen;
+pub mod relay;
+pub mod upstream;
 pub mod wire;

@@ -77,4 +77,28 @@ limits! {
     LINGER_MS: u64 = 2_000;
     /// Bytes to read in that time.
     LINGER_BYTES_MAX: usize = 1024 * 1024;
+    /// Milliseconds a connection to an endpoint may wait in the pool: below the 60 to 75 s after which origins close.
+    POOL_IDLE_MS: u64 = 55_000;
+    /// Idle connections a worker keeps for one endpoint.
+    POOL_IDLE_PER_ENDPOINT_MAX: usize = 512;
+    /// Milliseconds of silence after which a tunnel ends.
+    TUNNEL_IDLE_MS: u64 = 600_000;
+    /// Attempts to get a response, the first included.
+    ATTEMPTS_MAX: u32 = 3;
+    /// Milliseconds a client that waits for 100 (Continue) waits for the origin's before it gets ours.
+    CONTINUE_AFTER_MS: u64 = 1_000;
+    /// Interim responses passed on for one request.
+    INTERIM_RESPONSES_MAX: u32 = 16;
+    /// Bytes of a request's body read and thrown away after an early answer, to keep the connection.
+    DISCARD_BYTES_MAX: u64 = 256 * 1024;
+    /// Bytes of a response head that an origin may send.
+    UPSTREAM_HEAD_BYTES_MAX: usize = 32 * 1024;
+    /// Field lines of a response head that an origin may send.
+    UPSTREAM_FIELDS_MAX: usize = 200;
+    /// Bytes of a request id that a trusted neighbour may send.
+    REQUEST_ID_BYTES_MAX: usize = 128;
+    /// Values that policies may put on one exchange.
+    VALUES_MAX: usize = 64;
+    /// Bytes of one value.
+    VALUE_BYTES_MAX: usize = 4096;
 }

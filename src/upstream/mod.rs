@@ -1,0 +1,9 @@
+//! The way to origins: which endpoints there are, connections to them, and the pool that keeps them.
+//!
+//! Mechanism only: which endpoint is taken is a verdict, made elsewhere.
+
+pub mod connect;
+pub mod pool;
+pub mod repeat;
+
+pub use pool::{Connection, Pool};
