@@ -75,12 +75,18 @@ impl Chain {
             left &= !(1 << index);
             let Some(seat) = self.seats.get(index as usize) else { break };
             view.enter(row, index as u16);
+            if seat.observe {
+                view.observe(true);
+            }
             let outcome = match seat.policy.call(hook, view) {
                 Step::Now(outcome) => outcome,
                 Step::Later(mut future) if row.wait == Wait::No => poll_once(&mut future),
                 Step::Later(future) => future.await,
             };
             last = Some(index as u16);
+            if seat.observe || (outcome.is_err() && row.on_failure == OnFailure::SendAsIs) {
+                view.undo();
+            }
             match settle(row, seat, outcome)? {
                 Verdict::Pass => {}
                 verdict if row.kind == Kind::Look => drop(verdict),

@@ -17,6 +17,14 @@ pub trait View {
     /// Called before each policy: the row that holds from here on, and the policy's seat.
     fn enter(&mut self, row: &'static Row, seat: u16);
 
+    /// Whether the policy that runs is only observed: its edits will be undone.
+    fn observe(&mut self, observed: bool) {
+        let _ = observed;
+    }
+
+    /// Puts the head back as it was before the policy that runs.
+    fn undo(&mut self) {}
+
     fn client(&self) -> Result<&ClientFacts, Refused>;
 
     /// The request's head, as the policies before have left it.
@@ -45,6 +53,11 @@ pub trait View {
 
     fn upstream(&self) -> Result<Option<UpstreamId>, Refused> {
         Err(Refused::NotHere)
+    }
+
+    /// The name of the upstream that was chosen, for templates.
+    fn upstream_name(&self) -> Option<&str> {
+        None
     }
 
     /// Chooses the upstream: one of the route's `to`, or of the policy's grants.

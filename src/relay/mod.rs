@@ -8,9 +8,9 @@ use crate::drain::{Guard, Level};
 use crate::wire::{Buffer, Wire};
 
 /// One side of a relay: its stream, and what had been read from it already.
-pub struct Side {
-    pub wire: Wire,
-    pub unread: Option<Buffer>,
+pub struct Side<'a> {
+    pub wire: &'a mut Wire,
+    pub unread: &'a mut Option<Buffer>,
 }
 
 /// How a relay ended.
@@ -45,7 +45,7 @@ struct Way {
 }
 
 /// Relays until both sides have ended, one breaks, or neither has said anything for `idle_ms`.
-pub async fn run(mut first: Side, mut second: Side, idle_ms: u64, alarm: &Alarm, guard: &Guard) -> (End, Moved) {
+pub async fn run(mut first: Side<'_>, mut second: Side<'_>, idle_ms: u64, alarm: &Alarm, guard: &Guard) -> (End, Moved) {
     let (mut there, mut back) = (Way::default(), Way::default());
     let mut moved = Moved::default();
     let mut quiet_since = clock::now();
@@ -77,15 +77,15 @@ pub async fn run(mut first: Side, mut second: Side, idle_ms: u64, alarm: &Alarm,
 }
 
 /// Moves what can be moved one way now.
-fn pass(cx: &mut Context<'_>, way: &mut Way, from: &mut Side, to: &mut Side, moved: &mut u64) -> Result<(), Broken> {
+fn pass(cx: &mut Context<'_>, way: &mut Way, from: &mut Side<'_>, to: &mut Side<'_>, moved: &mut u64) -> Result<(), Broken> {
     loop {
-        while let Some(buffer) = &mut from.unread {
+        while let Some(buffer) = from.unread.as_mut() {
             match to.wire.poll_write(cx, &[io::IoSlice::new(buffer.bytes())]) {
                 Poll::Ready(Ok(written)) => {
                     *moved += written as u64;
                     buffer.consume(written);
                     if buffer.is_empty() {
-                        from.unread = None;
+                        *from.unread = None;
                     }
                 }
                 Poll::Ready(Err(error)) => return Err(Broken::Sink(error)),
@@ -101,7 +101,7 @@ fn pass(cx: &mut Context<'_>, way: &mut Way, from: &mut Side, to: &mut Side, mov
         let mut buffer = Buffer::take();
         match from.wire.poll_read(cx, &mut buffer) {
             Poll::Ready(Ok(0)) => way.ended = true,
-            Poll::Ready(Ok(_)) => from.unread = Some(buffer),
+            Poll::Ready(Ok(_)) => *from.unread = Some(buffer),
             Poll::Ready(Err(error)) => return Err(Broken::Source(error)),
             Poll::Pending => return Ok(()),
         }

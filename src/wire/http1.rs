@@ -94,10 +94,9 @@ impl Http1 {
         &self.wire
     }
 
-    /// The stream, and the bytes that were read from it and belong to nobody yet.
-    #[must_use]
-    pub fn into_parts(self) -> (Wire, Option<Buffer>) {
-        (self.wire, self.inbox)
+    /// The stream, and the bytes that were read from it and belong to nobody yet: what a tunnel goes on with.
+    pub fn parts(&mut self) -> (&mut Wire, &mut Option<Buffer>) {
+        (&mut self.wire, &mut self.inbox)
     }
 
     /// Bytes read and written over this connection's life.
