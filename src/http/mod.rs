@@ -2,6 +2,7 @@
 //!
 //! Rules that an operator may set arrive as plain data ([`Rules`]).
 
+pub mod authority;
 pub mod forwarded;
 pub mod target;
 
