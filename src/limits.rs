@@ -31,4 +31,14 @@ limits! {
     UPSTREAM_IDLE_TIMEOUT_MS: u64 = 60_000;
     /// Connections one listener holds at most, process-wide.
     LISTENER_CONNECTIONS_MAX: usize = 65_536;
+    /// Bytes of one chunk-size line with its extensions, CRLF included: nobody is known to use extensions.
+    CHUNK_LINE_BYTES_MAX: u16 = 256;
+    /// Bytes of chunk framing beyond what the data of its chunk pays for: tiny chunks with long extensions end here.
+    CHUNK_OVERHEAD_BYTES_MAX: u32 = 16 * 1024;
+    /// Bytes of framing that each chunk may have without being counted: plain chunks, even of one byte, cost nothing.
+    CHUNK_OVERHEAD_BYTES_FREE: u32 = 16;
+    /// Bytes of one trailer section: digests and gRPC's status need some 100.
+    TRAILER_BYTES_MAX: usize = 8 * 1024;
+    /// Field lines of one trailer section.
+    TRAILER_FIELDS_MAX: usize = 64;
 }
