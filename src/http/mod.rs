@@ -4,6 +4,8 @@
 
 pub mod authority;
 pub mod forwarded;
+pub mod h1;
+pub mod media;
 pub mod target;
 
 /// What holds for every message of one listener; plain data, filled by `config`.
