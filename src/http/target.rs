@@ -84,6 +84,25 @@ const CLASS: [Class; 256] = {
     table
 };
 
+/// What must be looked at more closely, as bits: the bytes of a plain target give none, or dots and a `?`.
+const LOOK: [u8; 256] = {
+    let mut table = [0; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        table[byte] = match CLASS[byte] {
+            _ if byte == b'.' as usize => LOOK_DOT,
+            Class::Plain | Class::Slash => 0,
+            Class::Question => LOOK_QUESTION,
+            Class::Escape | Class::Bad => LOOK_OTHER,
+        };
+        byte += 1;
+    }
+    table
+};
+const LOOK_DOT: u8 = 1;
+const LOOK_QUESTION: u8 = 2;
+const LOOK_OTHER: u8 = 4;
+
 /// What one look at a path found.
 struct Scan {
     /// Bytes before the `?` or the end.
@@ -164,6 +183,9 @@ fn absolute_form<'a>(method: &[u8], target: &'a [u8], rules: &Normalise) -> Resu
 
 /// Checks and normalises what begins with `/`; also gives the length of the path in it.
 fn path_and_query<'a>(bytes: &'a [u8], rules: &Normalise) -> Result<(Cow<'a, [u8]>, usize), Reason> {
+    if let Some(path_len) = plain(bytes, rules) {
+        return Ok((Cow::Borrowed(bytes), path_len));
+    }
     let Scan { path_len, clean } = scan_path(bytes, rules)?;
     if let Some(query) = bytes.get(path_len + 1..) {
         check_query(query)?;
@@ -177,6 +199,27 @@ fn path_and_query<'a>(bytes: &'a [u8], rules: &Normalise) -> Result<(Cow<'a, [u8
     let path_len = out.len();
     out.extend_from_slice(query);
     Ok((Cow::Owned(out), path_len))
+}
+
+/// The fast path: the length of the path if this target is beyond doubt to be forwarded as it is.
+///
+/// One load and one OR for each byte; everything that needs a decision is left to [`scan_path`].
+fn plain(bytes: &[u8], rules: &Normalise) -> Option<usize> {
+    let (fours, rest) = bytes.as_chunks::<4>();
+    let mut look = rest.iter().fold(0, |look, &byte| look | LOOK[byte as usize]);
+    for [a, b, c, d] in fours {
+        look |= LOOK[*a as usize] | LOOK[*b as usize] | LOOK[*c as usize] | LOOK[*d as usize];
+    }
+    if look & LOOK_OTHER != 0 || rules.merge_slashes {
+        return None;
+    }
+    let query = if look & LOOK_QUESTION == 0 { None } else { memchr::memchr(b'?', bytes) };
+    let path = bytes.get(..query.unwrap_or(bytes.len()))?;
+    let hidden = |dot: usize| dot.checked_sub(1).and_then(|before| path.get(before)) == Some(&b'/');
+    if look & LOOK_DOT != 0 && rules.dot_segments && memchr::memchr_iter(b'.', path).any(hidden) {
+        return None;
+    }
+    Some(path.len())
 }
 
 /// Reads a path up to its `?` or end, once: is every byte allowed, and would normalising change any?
@@ -317,6 +360,10 @@ pub fn fuzz_target(data: &[u8]) {
     let method: &[u8] = [&b"GET"[..], b"OPTIONS", b"CONNECT", b"get"][usize::from(flags >> 4 & 3)];
     let Ok(first) = parse(method, target, &rules) else { return };
     assert!(first.path_len <= first.path_and_query.len());
+    if let Some(path_len) = plain(&first.path_and_query, &rules) {
+        let scan = scan_path(&first.path_and_query, &rules).map(|scan| (scan.path_len, scan.clean));
+        assert_eq!(scan, Ok((path_len, true)), "the fast path is the slow path");
+    }
     if first.form == Form::Authority {
         return;
     }

@@ -111,8 +111,26 @@ mod tests {
     #[test]
     fn defects_cl_bad_and_overflow() {
         for value in [
-            "", " 5", "5 ", "+5", "-5", "-0", "5 5", "0x5", "5a", "5.0", "5;", "٥", "\u{b}5", "5\0", "1_000", "Infinity",
-            "9223372036854775808", "18446744073709551616", "99999999999999999999999999", "00000000000000000005",
+            "",
+            " 5",
+            "5 ",
+            "+5",
+            "-5",
+            "-0",
+            "5 5",
+            "0x5",
+            "5a",
+            "5.0",
+            "5;",
+            "٥",
+            "\u{b}5",
+            "5\0",
+            "1_000",
+            "Infinity",
+            "9223372036854775808",
+            "18446744073709551616",
+            "99999999999999999999999999",
+            "00000000000000000005",
         ] {
             assert_eq!(length(&[value]), Err(Reason::BadLength), "{value:?}");
         }
@@ -143,10 +161,29 @@ mod tests {
     #[test]
     fn defects_te_final_bad_twice_empty_param() {
         for values in [
-            &["gzip"][..], &["identity"], &["chunked, gzip"], &["chunked", "gzip"], &["chunked, identity"], &["chunke"],
-            &["chunked, chunked"], &["chunked", "chunked"], &[""], &[","], &["chunked,"], &[",chunked"], &["gzip,,chunked"],
-            &["chunked", ""], &["chunked;q=1"], &["gzip;x=1, chunked"], &["chun ked"], &["\"chunked\""], &["chunked\0"],
-            &["\u{b}chunked"], &["chunked\u{c}"], &["chunked;"], &["=chunked"],
+            &["gzip"][..],
+            &["identity"],
+            &["chunked, gzip"],
+            &["chunked", "gzip"],
+            &["chunked, identity"],
+            &["chunke"],
+            &["chunked, chunked"],
+            &["chunked", "chunked"],
+            &[""],
+            &[","],
+            &["chunked,"],
+            &[",chunked"],
+            &["gzip,,chunked"],
+            &["chunked", ""],
+            &["chunked;q=1"],
+            &["gzip;x=1, chunked"],
+            &["chun ked"],
+            &["\"chunked\""],
+            &["chunked\0"],
+            &["\u{b}chunked"],
+            &["chunked\u{c}"],
+            &["chunked;"],
+            &["=chunked"],
         ] {
             assert_eq!(coding(values), Err(Reason::BadTransferEncoding), "{values:?}");
         }
