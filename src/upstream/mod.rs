@@ -1,0 +1,4 @@
+//! Upstreams: who they are, where their endpoints stand.
+
+pub mod directory;
+pub mod resolve;
