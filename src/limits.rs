@@ -101,4 +101,18 @@ limits! {
     VALUES_MAX: usize = 64;
     /// Bytes of one value.
     VALUE_BYTES_MAX: usize = 4096;
+    /// Milliseconds a DNS answer is used at least: a zero time to live must not become a query per request.
+    RESOLVE_TTL_MIN_MS: u64 = 1_000;
+    /// Milliseconds a DNS answer is used at most: a move is noticed within five minutes, whatever the zone says.
+    RESOLVE_TTL_MAX_MS: u64 = 300_000;
+    /// Milliseconds until a failed resolution is tried again; doubles with every failure.
+    RESOLVE_BACKOFF_MIN_MS: u64 = 1_000;
+    /// Milliseconds between two tries of a name that keeps failing, at most.
+    RESOLVE_BACKOFF_MAX_MS: u64 = 30_000;
+    /// Milliseconds a start or a reload waits for new names to be resolved before it goes on without them.
+    RESOLVE_FIRST_MS: u64 = 3_000;
+    /// Milliseconds one DNS server has to answer before it is asked again.
+    RESOLVE_TIMEOUT_MS: u64 = 2_000;
+    /// Addresses taken from one DNS answer; the rest is ignored.
+    RESOLVE_ADDRESSES_MAX: usize = 256;
 }

@@ -118,7 +118,7 @@ fn begin(exchange: &mut Exchange, status: u16) {
 
 fn write_page(exchange: &mut Exchange) {
     let status = exchange.response.status();
-    let kind = media::page(exchange.request.known(Known::Accept));
+    let kind = media::page(exchange.request.all_known(Known::Accept));
     let route = exchange.route.as_ref().map(|route| route.index);
     let generation = exchange.generation.clone();
     let written = generation.as_ref().and_then(|generation| generation.failure_page(status, route, exchange.listener));

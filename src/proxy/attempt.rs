@@ -1,7 +1,7 @@
 //! Attempts: balance, connect, send, await a head; and the loop that tries again where that is safe.
 
 use super::flow::{Event, ResponseFlow};
-use super::{Attempt, Exchange, Source, deliver};
+use super::{Exchange, Source, deliver};
 use crate::clock::{self, NEVER};
 use crate::failure::{Failure, Reason};
 use crate::hook::{Hook, Verdict};
@@ -12,6 +12,7 @@ use crate::http::name::{FieldName, Known};
 use crate::limits::{
     CONNECT_TIMEOUT_MS, CONTINUE_AFTER_MS, FIRST_BYTE_TIMEOUT_MS, INTERIM_RESPONSES_MAX, UPSTREAM_IDLE_TIMEOUT_MS,
 };
+use crate::upstream::directory::Busy;
 use crate::upstream::{Connection, connect};
 
 /// Obtains a response's head from the upstream that was chosen.
@@ -28,7 +29,7 @@ pub(super) async fn run(exchange: &mut Exchange) -> Result<(), Failure> {
         (exchange.attempt.sent, exchange.attempt.answered) = (bytes.1 > before.1, bytes.0 > before.0);
         exchange.flows.upstream = None;
         exchange.flows.response = ResponseFlow::Idle;
-        exchange.attempt.in_flight = None;
+        exchange.attempt.busy = None;
         if failure.reason().fault() != crate::failure::Fault::Upstream {
             return Err(failure);
         }
@@ -100,42 +101,42 @@ fn forward_facts(exchange: &mut Exchange) {
 
 fn balance(exchange: &mut Exchange) -> Result<(), Failure> {
     let upstream = exchange.upstream.clone().ok_or(Reason::NoUpstream)?;
-    let parts = exchange.parts.clone();
-    let in_flight = match exchange.attempt.in_flight.take() {
-        Some(in_flight) => in_flight,
-        None => parts.directory.enter(upstream.id, upstream.requests_max)?,
+    let mut endpoints = {
+        let mut seen = exchange.parts.seen.borrow_mut();
+        let entry = seen.entry(upstream.id).ok_or(Reason::NoUpstream)?;
+        if exchange.attempt.in_flight.is_none() {
+            exchange.attempt.in_flight = Some(entry.enter(upstream.requests_max)?);
+        }
+        exchange.attempt.entry = Some(entry);
+        seen.endpoints(upstream.id)
     };
-    let mut endpoints = parts.seen.borrow_mut().endpoints(upstream.id);
     let tried = exchange.attempt.tried;
     let all_tried = (0..endpoints.list.len()).all(|at| at < 64 && tried & (1 << at) != 0);
     endpoints.tried = if all_tried { 0 } else { tried };
-    let (endpoints, in_flight) = (Some(endpoints), Some(in_flight));
-    exchange.attempt = Attempt { endpoints, tried, in_flight, ..Attempt::default() };
+    exchange.attempt.endpoints = Some(endpoints);
     exchange.record.attempts += 1;
     let verdict = exchange.ask_now(Hook::Balance)?;
     let attempt = &mut exchange.attempt;
     let Verdict::Endpoint(id) = verdict else { return Err(Failure::new(Reason::NoEndpoint)) };
-    let list = attempt.endpoints.as_ref().map(|endpoints| endpoints.list.clone()).ok_or(Reason::NoEndpoint)?;
+    let list = attempt.endpoints.as_ref().map(|endpoints| endpoints.list.as_ref()).unwrap_or_default();
     let endpoint = list.get(id.0 as usize).cloned().ok_or(Reason::NoEndpoint)?;
     if id.0 < 64 {
         attempt.tried |= 1 << id.0;
     }
-    if let Some(in_flight) = &mut attempt.in_flight {
-        in_flight.at(&endpoint);
-    }
-    attempt.endpoint = Some(endpoint);
+    attempt.busy = Some(Busy::new(endpoint));
     Ok(())
 }
 
 async fn obtain_connection(exchange: &mut Exchange) -> Result<Connection, Failure> {
     let upstream = exchange.upstream.clone().ok_or(Reason::NoUpstream)?;
-    let endpoint = exchange.attempt.endpoint.clone().ok_or(Reason::NoEndpoint)?;
+    let endpoint = exchange.attempt.endpoint().cloned().ok_or(Reason::NoEndpoint)?;
     let has_body = exchange.admitted.as_ref().is_some_and(|admitted| admitted.length != Length::None);
     let certain = has_body || !crate::upstream::repeat::is_idempotent(exchange.request.method());
     if let Some(connection) = exchange.parts.pool.take(&endpoint.address, certain) {
         return Ok(connection);
     }
-    let permit = exchange.parts.directory.connection(upstream.id, upstream.connections_max)?;
+    let entry = exchange.attempt.entry.ok_or(Reason::NoUpstream)?;
+    let counted = Some(entry.connect(upstream.connections_max)?);
     let route = exchange.route.as_ref().and_then(|route| route.timeouts.connect);
     let limit = route.or(upstream.timeouts.connect).map_or(CONNECT_TIMEOUT_MS, clock::millis);
     let until = clock::now().saturating_add(limit).min(exchange.flows.limits.total_at);
@@ -143,12 +144,12 @@ async fn obtain_connection(exchange: &mut Exchange) -> Result<Connection, Failur
     let alarm = &exchange.flows.client.alarm;
     let wire = connect::connect(&endpoint.address, alarm, until).await?;
     exchange.record.connected(began);
-    Ok(Connection { http: crate::wire::Http1::new(wire), reused: false, permit: Some(Box::new(permit)) })
+    Ok(Connection { http: crate::wire::Http1::new(wire), reused: false, counted })
 }
 
 fn send_head(exchange: &mut Exchange, mut connection: Connection) {
     if !exchange.request.has(Known::Host)
-        && let Some(endpoint) = &exchange.attempt.endpoint
+        && let Some(endpoint) = exchange.attempt.endpoint()
     {
         // HTTP/1.0 without Host: the origin gets one all the same, as RFC 9112 section 3.2 asks of us.
         let name = if matches!(endpoint.address, crate::wire::Address::Ip(_)) { &*endpoint.name } else { "localhost" };

@@ -174,7 +174,7 @@ async fn break_off(exchange: &mut Exchange, failure: &Failure, length: Length) -
 /// The upstream's connection serves again only if nothing is left on it, either way.
 fn give_back_upstream(exchange: &mut Exchange) {
     let Some(upstream) = exchange.flows.upstream.take() else { return };
-    let Some(endpoint) = &exchange.attempt.endpoint else { return };
+    let Some(endpoint) = exchange.attempt.endpoint() else { return };
     let persistent = exchange.record.received.is_some_and(|(_, persistent)| persistent);
     let request = &exchange.flows.request;
     let http = &upstream.http;

@@ -22,7 +22,7 @@ use crate::http::head::{Head, Mark};
 use crate::listen::{Client, Settings};
 use crate::snapshot::{Generation, Lane, RouteAlive, UpstreamAlive};
 use crate::upstream::Pool;
-use crate::upstream::directory::{Directory, InFlight, Seen};
+use crate::upstream::directory::{Busy, Entry, InFlight, Seen};
 
 use flow::Flows;
 use record::Record;
@@ -32,7 +32,6 @@ use request_id::RequestId;
 pub struct Parts {
     pub number: usize,
     pub pool: Rc<Pool>,
-    pub directory: Arc<Directory>,
     pub seen: RefCell<Seen>,
     pub metrics: Arc<crate::observe::metrics::WorkerMetrics>,
     pub log: crate::observe::access_log::Log,
@@ -88,8 +87,10 @@ enum Source {
 #[derive(Default)]
 struct Attempt {
     endpoints: Option<Endpoints>,
-    endpoint: Option<Arc<Endpoint>>,
+    /// The endpoint that was chosen, counted as busy.
+    busy: Option<Busy>,
     tried: u64,
+    entry: Option<&'static Entry>,
     in_flight: Option<InFlight>,
     /// A byte of the request has left in it.
     sent: bool,
@@ -231,5 +232,13 @@ impl Exchange {
             self.record.answered_by = Some((seat.name.clone(), said.verdict.name()));
         }
         said.verdict
+    }
+}
+
+// === impl Attempt ===
+
+impl Attempt {
+    fn endpoint(&self) -> Option<&Arc<Endpoint>> {
+        self.busy.as_ref().map(Busy::endpoint)
     }
 }

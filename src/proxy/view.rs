@@ -93,7 +93,7 @@ impl View for Exchange {
 
     fn endpoint(&self) -> Result<Option<&Arc<Endpoint>>, Refused> {
         self.reads(may::ENDPOINT)?;
-        Ok(self.attempt.endpoint.as_ref())
+        Ok(self.attempt.endpoint())
     }
 
     fn failure(&self) -> Result<Option<&Failure>, Refused> {

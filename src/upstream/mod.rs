@@ -3,7 +3,9 @@
 //! Mechanism only: which endpoint is taken is a verdict, made elsewhere.
 
 pub mod connect;
+pub mod directory;
 pub mod pool;
 pub mod repeat;
+pub mod resolve;
 
 pub use pool::{Connection, Pool};

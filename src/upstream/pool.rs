@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::rc::Rc;
 use std::task::{Context, Waker};
 
+use super::directory::Connected;
 use crate::clock;
 use crate::limits::{POOL_IDLE_MS, POOL_IDLE_PER_ENDPOINT_MAX};
 use crate::wire::{Address, Http1};
@@ -15,7 +16,7 @@ pub struct Connection {
     /// It has served before: the endpoint may have closed it without our knowing.
     pub reused: bool,
     /// What counts it, process-wide; given back when the connection ends.
-    pub permit: Option<Box<dyn std::any::Any>>,
+    pub counted: Option<Connected>,
 }
 
 /// The idle connections of one worker.
