@@ -115,4 +115,14 @@ limits! {
     RESOLVE_TIMEOUT_MS: u64 = 2_000;
     /// Addresses taken from one DNS answer; the rest is ignored.
     RESOLVE_ADDRESSES_MAX: usize = 256;
+    /// Milliseconds between two looks at the pool's idle connections.
+    POOL_SWEEP_MS: u64 = 1_000;
+    /// Bytes of a worker's stack.
+    WORKER_STACK_BYTES: usize = 4 * 1024 * 1024;
+    /// Messages that may wait for a worker.
+    MAILBOX_MESSAGES_MAX: usize = 16;
+    /// Events that may wait for the control thread.
+    EVENTS_MAX: usize = 64;
+    /// Milliseconds that a stopping process gives to what it has begun.
+    DRAIN_LIMIT_MS: u64 = 30_000;
 }
