@@ -6,5 +6,6 @@ pub mod failure;
 pub mod hook;
 pub mod http;
 pub mod limits;
+pub mod observe;
 pub mod upstream;
 pub mod wire;
