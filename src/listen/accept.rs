@@ -30,12 +30,12 @@ pub struct Door {
     /// Connections of this listener, process-wide, and their limit.
     pub open: Arc<AtomicUsize>,
     pub open_max: usize,
-    /// Counts an accepted connection; told `false`, one that was over the limit.
+    /// Told `true` when a connection begins, `false` when it has ended.
     pub count: Rc<dyn Fn(bool)>,
 }
 
 /// One connection in the process-wide count.
-struct Open(Arc<AtomicUsize>);
+struct Open(Rc<Door>);
 
 enum Socket {
     Tcp(TcpListener),
@@ -92,10 +92,10 @@ async fn accept(socket: Socket, door: &Rc<Door>) {
 fn begin(wire: Wire, peer: Peer, door: &Rc<Door>) {
     if door.open.fetch_add(1, Ordering::Relaxed) >= door.open_max {
         door.open.fetch_sub(1, Ordering::Relaxed);
-        (door.count)(false);
+        tracing::debug!(listener = %door.settings.borrow().name, "over the connection limit");
         return;
     }
-    let open = Open(door.open.clone());
+    let open = Open(door.clone());
     (door.count)(true);
     let facts = {
         let settings = door.settings.borrow();
@@ -140,7 +140,8 @@ impl Socket {
 
 impl Drop for Open {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+        self.0.open.fetch_sub(1, Ordering::Relaxed);
+        (self.0.count)(false);
     }
 }
 

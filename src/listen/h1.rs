@@ -27,6 +27,8 @@ pub struct Client {
     pub guard: Guard,
     /// What holds for the listener now; a reload replaces it between two requests.
     pub settings: Rc<RefCell<Rc<Settings>>>,
+    /// Bytes of this connection, read and written, that metrics and log have counted.
+    pub counted: (u64, u64),
 }
 
 /// What holds for every connection of a listener.
@@ -150,6 +152,6 @@ fn poll_next(client: &mut Client, settings: &Settings, cx: &mut Context<'_>) -> 
 impl Client {
     #[must_use]
     pub fn new(wire: Wire, facts: ClientFacts, guard: Guard, settings: Rc<RefCell<Rc<Settings>>>) -> Box<Self> {
-        Box::new(Self { http: Http1::new(wire), facts: Rc::new(facts), alarm: Alarm::new(), guard, settings })
+        Box::new(Self { http: Http1::new(wire), facts: Rc::new(facts), alarm: Alarm::new(), guard, settings, counted: (0, 0) })
     }
 }

@@ -268,3 +268,110 @@ fn address(address: IpAddr, out: &mut Vec<u8>) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::{Duration, UNIX_EPOCH};
+
+    fn record<'a>() -> Record<'a> {
+        Record {
+            time: UNIX_EPOCH + Duration::from_millis(1_795_236_044_123),
+            client: IpAddr::from([192, 0, 2, 1]),
+            request_id: b"0123456789abcdef0123456789abcdef",
+            method: b"GET",
+            path: b"/cart/7",
+            query: Some(b"a=1"),
+            version: "1.1",
+            host: Some(b"shop.example.com"),
+            status: 200,
+            bytes_in: 0,
+            bytes_out: 13,
+            listener: "web",
+            route: Some("cart"),
+            upstream: Some("shop"),
+            endpoint: Some("10.0.0.1:80"),
+            attempts: 1,
+            generation: 3,
+            connect_us: None,
+            first_byte_us: Some(1_002),
+            total_us: 2_000_345,
+            user_agent: Some(b"curl/8"),
+            referer: None,
+            tls: None,
+            end: End::Complete,
+            detail: None,
+        }
+    }
+
+    fn line(record: &Record<'_>, format: Format) -> String {
+        let mut out = Vec::new();
+        record.append(format, &mut Stamp::new(), &mut out);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn a_plain_line_of_each_kind() {
+        let expected = concat!(
+            r#"{"time":"2026-11-21T04:40:44.123Z","client.address":"192.0.2.1","request_id":"0123456789abcdef0123456789"#,
+            r#"abcdef","http.request.method":"GET","url.path":"/cart/7","url.query":"a=1","server.address":"shop.exam"#,
+            r#"ple.com","network.protocol.version":"1.1","http.response.status_code":200,"listener":"web","http.route""#,
+            r#":"cart","upstream":"shop","endpoint":"10.0.0.1:80","attempts":1,"t.first_byte":1.002,"t.total":2000.345"#,
+            r#","bytes.in":0,"bytes.out":13,"user_agent.original":"curl/8","generation":3,"end":"complete"}"#,
+            "\n"
+        );
+        assert_eq!(line(&record(), Format::Json), expected);
+        let expected =
+            "192.0.2.1 - - [21/Nov/2026:04:40:44 +0000] \"GET /cart/7?a=1 HTTP/1.1\" 200 13 \"-\" \"curl/8\"\n";
+        assert_eq!(line(&record(), Format::Combined), expected);
+    }
+
+    #[test]
+    fn hostile_bytes_stay_inside_their_line() {
+        let evil: &[u8] = b"\" 200 0\r\n192.0.2.9 - \xff\x1b[2J\\";
+        let mut record = record();
+        record.client = "2001:db8::1".parse().unwrap();
+        (record.path, record.query, record.user_agent, record.referer) = (evil, Some(evil), Some(evil), Some(b""));
+        (record.status, record.bytes_out) = (0, 0);
+        record.end = End::Failed { by: "upstream", reason: "first_byte_timeout" };
+        record.detail = Some("said \"no\"");
+        let json = line(&record, Format::Json);
+        assert_eq!(json.matches('\n').count(), 1);
+        let read: serde_json::Value = serde_json::from_str(&json).unwrap();
+        assert_eq!(read["url.path"], String::from_utf8_lossy(evil).as_ref());
+        assert_eq!(read["end"], "upstream:first_byte_timeout");
+        assert_eq!(read["detail"], "said \"no\"");
+        assert_eq!(read.get("http.response.status_code"), None);
+        let combined = line(&record, Format::Combined);
+        let escaped = r#"\" 200 0\x0d\x0a192.0.2.9 - \xff\x1b[2J\\"#;
+        let head = "2001:db8::1 - - [21/Nov/2026:04:40:44 +0000]";
+        let expected = format!("{head} \"GET {escaped}?{escaped} HTTP/1.1\" 000 - \"-\" \"{escaped}\"\n");
+        assert_eq!(combined, expected);
+        record.end = End::Policy { name: "login", verdict: "Answer" };
+        assert!(line(&record, Format::Json).contains(r#""end":"policy:login:Answer""#));
+    }
+
+    #[test]
+    fn a_buffer_goes_when_it_is_full_or_old() {
+        use crate::observe::log_sink::{LogSink, Target};
+        use crate::observe::metrics::Metrics;
+        clock::freeze();
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("log");
+        let sink = LogSink::start(Target::File(path.clone()), Metrics::new(1)).unwrap();
+        let mut log = AccessLog::new(Format::Combined, sink.sender());
+        assert_eq!(log.due_ms(), clock::NEVER);
+        log.write(&record());
+        assert_eq!(log.due_ms(), clock::now() + LOG_FLUSH_MS);
+        let capacity = log.buffer.capacity();
+        while log.due_ms() != clock::NEVER {
+            log.write(&record());
+            assert!(log.buffer.capacity() == capacity || log.buffer.is_empty(), "no growth on the way");
+        }
+        log.write(&record());
+        drop(log);
+        drop(sink);
+        let written = std::fs::read_to_string(&path).unwrap();
+        assert!(written.len() >= LOG_BUFFER_BYTES && written.lines().all(|it| it.ends_with("\"curl/8\"")));
+    }
+}

@@ -5,6 +5,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
+use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -140,7 +141,7 @@ fn count(lines: &[u8]) -> u64 {
 fn open(target: &Target) -> io::Result<Box<dyn Write + Send>> {
     Ok(match target {
         // Straight to the descriptor: std's own buffer would cut our lines apart.
-        Target::Stdout => Box::new(File::from(rustix::io::dup(rustix::stdio::stdout())?)),
+        Target::Stdout => Box::new(File::from(io::stdout().as_fd().try_clone_to_owned()?)),
         Target::File(path) => Box::new(OpenOptions::new().create(true).append(true).open(path)?),
     })
 }
@@ -178,7 +179,7 @@ impl Writer {
                 self.torn = false;
             }
             Err(why) => {
-                tracing::warn!(target = ?self.target, %why, "access log cannot be reopened, the old file stays")
+                tracing::warn!(log = ?self.target, %why, "access log cannot be reopened, the old file stays")
             }
         }
     }
@@ -230,9 +231,109 @@ impl Writer {
     fn warn(&mut self, why: &str) {
         let now = clock::refresh();
         if self.warned_ms.is_none_or(|warned| now >= warned + LOG_WARN_MS) {
-            tracing::warn!(target = ?self.target, why, lines = self.unsaid, "access log loses lines");
+            tracing::warn!(log = ?self.target, why, lines = self.unsaid, "access log loses lines");
             self.warned_ms = Some(now);
             self.unsaid = 0;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Mutex;
+
+    /// Takes bytes while it may; then fails as a full disk does.
+    #[derive(Clone, Default)]
+    struct Disk(Arc<Mutex<(Vec<u8>, Option<usize>)>>);
+
+    impl Write for Disk {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let (held, room) = &mut *self.0.lock().unwrap();
+            let n = room.map_or(bytes.len(), |room| room.saturating_sub(held.len()).min(bytes.len()));
+            if n == 0 {
+                return Err(io::ErrorKind::StorageFull.into());
+            }
+            held.extend_from_slice(&bytes[..n]);
+            Ok(n)
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// Takes nothing until it is let.
+    struct Stuck(Receiver<()>);
+
+    impl Write for Stuck {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.recv().ok();
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn what_was_sent_is_written_before_the_end_and_reopen_follows_a_rotation() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("access.log");
+        let metrics = Metrics::new(1);
+        let sink = LogSink::start(Target::File(path.clone()), metrics.clone()).unwrap();
+        sink.sender().send(b"one\n".to_vec());
+        let moved = dir.path().join("access.log.1");
+        while std::fs::read(&path).unwrap().is_empty() {
+            std::thread::yield_now();
+        }
+        std::fs::rename(&path, &moved).unwrap();
+        sink.sender().send(b"two\n".to_vec());
+        while std::fs::read(&moved).unwrap().len() < 8 {
+            std::thread::yield_now();
+        }
+        sink.reopen();
+        sink.sender().send(b"three\n".to_vec());
+        drop(sink);
+        assert_eq!(std::fs::read_to_string(&moved).unwrap(), "one\ntwo\n");
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "three\n");
+        assert_eq!(metrics.log_dropped_total(), 0);
+    }
+
+    #[test]
+    fn a_full_disk_costs_lines_and_nothing_else() {
+        let (disk, metrics) = (Disk::default(), Metrics::new(1));
+        disk.0.lock().unwrap().1 = Some(10);
+        let sink = LogSink::spawn(Target::Stdout, Box::new(disk.clone()), metrics.clone()).unwrap();
+        sink.sender().send(b"first\nsecond\nthird\n".to_vec());
+        sink.sender().send(b"fourth\n".to_vec());
+        while metrics.log_dropped_total() < 3 {
+            std::thread::yield_now();
+        }
+        disk.0.lock().unwrap().1 = None;
+        sink.sender().send(b"fifth\n".to_vec());
+        drop(sink);
+        assert_eq!(metrics.log_dropped_total(), 3);
+        assert_eq!(disk.0.lock().unwrap().0, b"first\nseco\nfifth\n", "a torn line does not spoil the next");
+    }
+
+    #[test]
+    fn nobody_waits_for_a_writer_that_is_stuck() {
+        let (let_go, stuck) = mpsc::channel();
+        let metrics = Metrics::new(1);
+        let sink = LogSink::spawn(Target::Stdout, Box::new(Stuck(stuck)), metrics.clone()).unwrap();
+        for _ in 0..LOG_QUEUE_BUFFERS + 20 {
+            sink.sender().send(b"a\nb\n".to_vec());
+        }
+        let dropped = metrics.log_dropped_total();
+        assert!((36..=40).contains(&dropped), "{dropped}");
+        drop(let_go);
+        drop(sink);
+        assert_eq!(metrics.log_dropped_total(), dropped, "all that was queued is written");
+    }
+
+    #[test]
+    fn a_missing_directory_is_said_at_the_start() {
+        let why = LogSink::start(Target::File("/no/such/dir/log".into()), Metrics::new(1)).unwrap_err();
+        assert_eq!(why.kind(), io::ErrorKind::NotFound);
     }
 }

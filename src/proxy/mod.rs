@@ -20,6 +20,8 @@ use crate::hook::{Answer, Endpoint, Endpoints, Hook, RouteFacts, Row, Side, Upst
 use crate::http::admit::Admitted;
 use crate::http::head::{Head, Mark};
 use crate::listen::{Client, Settings};
+use crate::observe::access_log::AccessLog;
+use crate::observe::metrics::WorkerMetrics;
 use crate::snapshot::{Generation, Lane, RouteAlive, UpstreamAlive};
 use crate::upstream::Pool;
 use crate::upstream::directory::{Busy, Entry, InFlight, Seen};
@@ -33,8 +35,8 @@ pub struct Parts {
     pub number: usize,
     pub pool: Rc<Pool>,
     pub seen: RefCell<Seen>,
-    pub metrics: Arc<crate::observe::metrics::WorkerMetrics>,
-    pub log: crate::observe::access_log::Log,
+    pub metrics: Arc<WorkerMetrics>,
+    pub log: RefCell<Option<AccessLog>>,
 }
 
 /// One request and its response. It owns its client, its upstream connection and the flows between them.
@@ -70,6 +72,8 @@ pub struct Exchange {
     values: Vec<(Box<str>, Box<str>)>,
     id: RequestId,
     forwarded: bool,
+    /// The generation's number; it outlives the generation in a tunnel.
+    number: u64,
     record: Record,
 }
 
@@ -117,7 +121,8 @@ impl Exchange {
             Err(reason) => (Head::request("", ""), Some(reason)),
         };
         let active = lane.as_ref().map_or(0, |lane| lane.active(&request));
-        let record = Record::begin(&client);
+        parts.metrics.began();
+        let record = Record::begin();
         Box::new(Self {
             flows: Flows::new(client),
             id: RequestId::default(),
@@ -127,7 +132,6 @@ impl Exchange {
             unread,
             admitted: None,
             parts,
-            generation: Some(generation),
             settings,
             listener,
             lane,
@@ -145,6 +149,8 @@ impl Exchange {
             needs_page: false,
             values: Vec::new(),
             forwarded: false,
+            number: generation.number(),
+            generation: Some(generation),
             record,
         })
     }

@@ -4,9 +4,13 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::clock;
+use super::Exchange;
 use crate::failure::{Failure, Fault, Reason};
+use crate::http::name::Known;
+use crate::observe::access_log::{self, End};
+use crate::observe::metrics::Way;
 use crate::http::h1::write::Length;
-use crate::listen::Client;
+use crate::http::head::Version;
 
 /// The record of one exchange.
 pub(super) struct Record {
@@ -16,8 +20,6 @@ pub(super) struct Record {
     pub(super) attempts: u32,
     pub(super) connect_us: Option<u64>,
     pub(super) first_byte_us: Option<u64>,
-    /// Bytes of the client's connection before this exchange: read, written.
-    pub(super) client_bytes_before: (u64, u64),
     pub(super) upstream_bytes_before: (u64, u64),
     /// How the response's body is framed, and whether its connection may serve again.
     pub(super) received: Option<(Length, bool)>,
@@ -35,15 +37,13 @@ pub(super) struct Record {
 // === impl Record ===
 
 impl Record {
-    pub(super) fn begin(client: &Client) -> Self {
-        let unread = client.http.bytes();
+    pub(super) fn begin() -> Self {
         Self {
             began: clock::precise(),
             began_ms: clock::now(),
             attempts: 0,
             connect_us: None,
             first_byte_us: None,
-            client_bytes_before: unread,
             upstream_bytes_before: (0, 0),
             received: None,
             answered_by: None,
@@ -79,20 +79,75 @@ impl Record {
     }
 
     /// Who ended the exchange, and why: the `end` of the log.
-    pub(super) fn end(&self) -> String {
+    fn end(&self) -> End<'_> {
         if let Some(reason) = self.failed {
-            let who = match reason.fault() {
+            let by = match reason.fault() {
                 Fault::Client => "client",
                 Fault::Upstream => "upstream",
                 Fault::Policy => "policy",
                 Fault::Proxy => "proxy",
             };
-            return format!("{who}:{}", reason.label());
+            return End::Failed { by, reason: reason.label() };
         }
         match &self.answered_by {
-            Some((policy, verdict)) => format!("policy:{policy}:{verdict}"),
-            None => "complete".to_owned(),
+            Some((name, verdict)) => End::Policy { name, verdict },
+            None => End::Complete,
         }
+    }
+}
+
+/// Counts the exchange and writes its line.
+pub(super) fn finish(exchange: &mut Exchange) {
+    let total_us = exchange.record.elapsed_us();
+    let metrics = &exchange.parts.metrics;
+    let status = exchange.response.status();
+    metrics.finished(exchange.route.as_ref().map(|route| route.facts.id.0), status, total_us);
+    if let Some(reason) = exchange.record.failed {
+        metrics.failed(reason);
+    }
+    let client = &mut exchange.flows.client;
+    let (read, written) = client.http.bytes();
+    let before = std::mem::replace(&mut client.counted, (read, written));
+    let tunnelled = exchange.record.tunnelled;
+    let (bytes_in, bytes_out) = (read - before.0 + tunnelled.0, written - before.1 + tunnelled.1);
+    metrics.bytes(Way::ClientReceived, bytes_in);
+    metrics.bytes(Way::ClientSent, bytes_out);
+    if exchange.parts.log.borrow().is_some() {
+        write_line(exchange, total_us, bytes_in, bytes_out);
+    }
+}
+
+fn write_line(exchange: &Exchange, total_us: u64, bytes_in: u64, bytes_out: u64) {
+    let (request, record) = (&exchange.request, &exchange.record);
+    let line = access_log::Record {
+        time: clock::wall(),
+        client: exchange.flows.client.facts.address(),
+        request_id: exchange.id.as_str().as_bytes(),
+        method: request.method().as_bytes(),
+        path: request.path().as_bytes(),
+        query: request.query().map(str::as_bytes),
+        version: if request.version() == Version::Http10 { "1.0" } else { "1.1" },
+        host: request.known(Known::Host),
+        status: exchange.response.status(),
+        bytes_in,
+        bytes_out,
+        listener: &exchange.settings.name,
+        route: exchange.route.as_ref().map(|route| &*route.facts.name),
+        upstream: exchange.upstream.as_ref().map(|upstream| &*upstream.name),
+        endpoint: exchange.attempt.endpoint().map(|endpoint| &*endpoint.name),
+        attempts: record.attempts,
+        generation: exchange.number,
+        connect_us: record.connect_us,
+        first_byte_us: record.first_byte_us,
+        total_us,
+        user_agent: request.known(Known::UserAgent),
+        referer: request.known(Known::Referer),
+        tls: None,
+        end: record.end(),
+        detail: record.detail.as_deref(),
+    };
+    if let Some(log) = exchange.parts.log.borrow_mut().as_mut() {
+        log.write(&line);
     }
 }
 

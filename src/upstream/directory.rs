@@ -116,6 +116,12 @@ impl Directory {
         lock(&self.names).intern(name)
     }
 
+    /// Every name there has ever been, in the order of the ids.
+    #[must_use]
+    pub fn names(&self) -> Vec<Arc<str>> {
+        lock(&self.names).entries.iter().map(|known| known.entry.name.clone()).collect()
+    }
+
     /// The entry of an upstream. Takes the lock; a worker asks [`Seen::entry`].
     #[must_use]
     pub fn entry(&self, id: UpstreamId) -> Option<&'static Entry> {
