@@ -30,8 +30,8 @@ const NAME: [bool; 256] = {
 /// # Errors
 /// `BadHost` for everything else, the empty value included (see [`is_empty`]).
 //= rfc9112#section-3.2
-//# A server MUST respond with a 400 (Bad Request) status code to any HTTP/1.1 request message [...] that contains more
-//# than one Host header field line or a Host header field with an invalid field value.
+//# A server MUST respond with a 400 (Bad Request) status code [...] to any request message that contains more than one
+//# Host header field line or a Host header field with an invalid field value.
 pub fn check_host(value: &[u8]) -> Result<(), Reason> {
     let host = host_len(value).ok_or(Reason::BadHost)?;
     match value.get(host..) {

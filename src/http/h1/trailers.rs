@@ -17,9 +17,9 @@ const TOKEN: [bool; 256] = {
 
 /// What must not arrive after the body, in lower case: it would change a decision that was made on the head.
 //= rfc9110#section-6.5.1
-//# A sender MUST NOT generate trailer fields unless the sender knows the corresponding header field name's definition
-//# permits sending that field in trailer fields [...] framing, routing, authentication, request modifiers, response
-//# controls, or content format
+//# Many fields cannot be processed outside the header section because their evaluation is necessary prior to receiving
+//# the content, such as those that describe message framing, routing, authentication, request modifiers, response
+//# controls, or content format.
 const FORBIDDEN: &[&str] = &[
     // Framing and the connection.
     "connection",
@@ -58,10 +58,9 @@ const FORBIDDEN: &[&str] = &[
     "if-unmodified-since",
     "pragma",
     "range",
-    // Response controls.
+    // Response controls; ETag may stand here (RFC 9110 section 8.8.3).
     "age",
     "date",
-    "etag",
     "expires",
     "last-modified",
     "location",
