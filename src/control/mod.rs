@@ -84,7 +84,7 @@ pub async fn run(mut control: Control, mut events: Events) -> Ended {
             }
             Some(Event::ReopenLogs) => control.reopen_logs(),
             Some(Event::Stop) | None => break,
-            Some(Event::Now) => return force(&control).await,
+            Some(Event::Now) => return force(control).await,
         }
     }
     drain(control, events).await
@@ -99,13 +99,13 @@ async fn drain(control: Control, mut events: Events) -> Ended {
         clock::refresh();
         if clock::now() >= until {
             tracing::warn!("the drain limit is over");
-            return force(&control).await;
+            return force(control).await;
         }
         let pause = clock::sleep(Duration::from_millis(20));
         tokio::select! {
             () = pause => {}
             event = events.0.recv() => if matches!(event, Some(Event::Now | Event::Stop)) {
-                return force(&control).await;
+                return force(control).await;
             },
         }
     }
@@ -113,7 +113,7 @@ async fn drain(control: Control, mut events: Events) -> Ended {
     Ended::Clean
 }
 
-async fn force(control: &Control) -> Ended {
+async fn force(control: Control) -> Ended {
     control.cut().await;
     for _ in 0..50 {
         if control.has_ended() {

@@ -9,26 +9,31 @@ use std::sync::atomic::AtomicUsize;
 
 use super::Source;
 use super::watch::Watch;
-use crate::config::plan::{AccessLog, Plan};
-use crate::config::{self, source::Sources};
+use crate::config::plan::{AccessLog, LogFormat, Plan};
+use crate::config::check::check;
+use crate::config::diagnostic::Diagnostic;
+use crate::config::render::{render, render_all};
+use crate::config::source::Sources;
 use crate::listen::bind::{self, BindError, Listening};
-use crate::observe::access_log::LogSink;
+use crate::observe::access_log::Format;
+use crate::observe::log_sink::{LogSink, Target};
 use crate::observe::metrics::Metrics;
-use crate::policy::BuiltIns;
+use crate::policy::catalogue::BuiltIns;
 use crate::snapshot::Snapshot;
 use crate::snapshot::compile::{self, Ids};
 use crate::upstream::directory::Directory;
 use crate::upstream::resolve;
 use crate::wire::Address;
-use crate::worker::{self, Birth, DoorPlan, Furnish, Mailbox, Message};
+use crate::worker::{self, Birth, DoorPlan, Furnish, LogPlan, Mailbox, Message};
 
 /// Everything the control thread owns.
 pub struct Control {
     source: Source,
     ids: Ids,
     pub metrics: Arc<Metrics>,
-    log: Arc<LogSink>,
-    log_target: AccessLog,
+    /// The writer of the access log, and what the plan that started it said.
+    log: Option<LogSink>,
+    log_plan: Option<AccessLog>,
     workers: Vec<Mailbox>,
     bound: HashMap<Address, Bound>,
     current: Option<Arc<Snapshot>>,
@@ -37,6 +42,14 @@ pub struct Control {
     /// Dropped to end the resolver of the generation before.
     resolver: Option<tokio::sync::oneshot::Sender<()>>,
     shared: Rc<std::cell::RefCell<Shared>>,
+}
+
+/// A configuration that was read and checked.
+#[derive(Clone)]
+pub struct Loaded {
+    pub plan: Arc<Plan>,
+    /// What it was read from, to show mistakes that only compiling finds.
+    pub sources: Arc<Sources>,
 }
 
 /// What the admin listener may look at.
@@ -71,11 +84,11 @@ pub enum Refusal {
 impl Control {
     /// Starts workers and the first generation.
     pub async fn start(source: Source, workers: Option<usize>, furnish: Option<Furnish>) -> Result<Self, Refusal> {
-        let plan = load(&source)?;
+        let loaded = load(&source)?;
+        let plan = &loaded.plan;
         let cores = || std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let count = workers.or(plan.workers).unwrap_or_else(cores).max(1);
         let metrics = Metrics::new(count);
-        let log = LogSink::start(plan.access_log.file.as_deref(), &metrics);
         let directory = Directory::new();
         let mut mailboxes = Vec::new();
         for number in 0..count {
@@ -84,7 +97,6 @@ impl Control {
                 workers: count,
                 directory: directory.clone(),
                 metrics: metrics.clone(),
-                log: log.clone(),
                 furnish: furnish.clone(),
             };
             mailboxes.push(worker::start(birth).map_err(|error| Refusal::Worker(error.to_string()))?);
@@ -93,8 +105,8 @@ impl Control {
             source,
             ids: Ids::new(directory),
             metrics,
-            log,
-            log_target: plan.access_log.clone(),
+            log: None,
+            log_plan: None,
             workers: mailboxes,
             bound: HashMap::new(),
             current: None,
@@ -103,7 +115,7 @@ impl Control {
             resolver: None,
             shared: Rc::default(),
         };
-        control.install(plan).await?;
+        control.install(&loaded).await?;
         Ok(control)
     }
 
@@ -134,7 +146,7 @@ impl Control {
     /// Replaces the running generation by what `source` says; returns its number.
     pub async fn reload(&mut self, source: &Source) -> Result<u64, Refusal> {
         let outcome = match load(source) {
-            Ok(plan) => self.install(plan).await,
+            Ok(loaded) => self.install(&loaded).await,
             Err(refusal) => Err(refusal),
         };
         self.metrics.reloaded(outcome.as_ref().ok().copied());
@@ -146,26 +158,34 @@ impl Control {
     }
 
     /// Replaces the running generation by a plan that has been checked.
-    pub async fn install(&mut self, plan: Arc<Plan>) -> Result<u64, Refusal> {
+    pub async fn install(&mut self, loaded: &Loaded) -> Result<u64, Refusal> {
+        let plan = &loaded.plan;
         let number = self.generation + 1;
-        let snapshot = compile::compile(plan.clone(), number, &mut self.ids)
-            .map_err(|found| Refusal::Config(config::render(&found)))?;
-        let mut sockets = self.bind(&plan)?;
-        if let Err(refusal) = self.prepare(&snapshot).await {
-            for worker in &self.workers {
-                worker.send(Message::Discard).await;
+        let show = |found: &[Diagnostic]| Refusal::Config(render_all(found, &loaded.sources, false));
+        let snapshot = compile::compile(plan.clone(), number, &mut self.ids).map_err(|found| show(&found))?;
+        let mut sockets = self.bind(plan)?;
+        let prepared = match self.prepare(&snapshot, &show).await {
+            Ok(()) => self.open_log(&plan.access_log),
+            Err(refusal) => Err(refusal),
+        };
+        let log = match prepared {
+            Ok(log) => log,
+            Err(refusal) => {
+                self.bound.retain(|address, _| !sockets.contains_key(address));
+                for worker in &self.workers {
+                    worker.send(Message::Discard).await;
+                }
+                return Err(refusal);
             }
-            return Err(refusal);
-        }
+        };
         self.ids.directory.apply(&plan.upstreams);
-        self.resolve(&plan).await;
-        self.count(&plan);
-        self.commit(&snapshot, &mut sockets).await;
-        self.bound.retain(|address, _| plan.listeners.iter().any(|listener| listener.bind == *address));
-        if self.log_target.file != plan.access_log.file {
-            self.log.retarget(plan.access_log.file.as_deref());
+        self.resolve(plan).await;
+        self.count(plan);
+        self.commit(&snapshot, &mut sockets, &log).await;
+        if let LogPlan::Replace(_) = &log {
+            self.log_plan = Some(plan.access_log.clone());
         }
-        self.log_target = plan.access_log.clone();
+        self.bound.retain(|address, _| plan.listeners.iter().any(|listener| listener.bind == *address));
         self.generation = number;
         self.metrics.started(number);
         self.shared.borrow_mut().snapshot = Some(snapshot.clone());
@@ -188,7 +208,9 @@ impl Control {
     }
 
     pub fn reopen_logs(&self) {
-        self.log.reopen();
+        if let Some(log) = &self.log {
+            log.reopen();
+        }
     }
 
     /// Tells every worker to finish.
@@ -212,8 +234,29 @@ impl Control {
     }
 
     /// The last lines of the log reach the disk.
-    pub fn finish(&self) {
-        self.log.finish();
+    pub fn finish(self) {
+        drop(self.log);
+    }
+
+    /// Starts the writer that the plan asks for, if the one that runs is another.
+    fn open_log(&mut self, wanted: &AccessLog) -> Result<LogPlan, Refusal> {
+        if self.log_plan.as_ref() == Some(wanted) {
+            return Ok(LogPlan::Keep);
+        }
+        let format = match wanted.format {
+            LogFormat::Off => {
+                self.log = None;
+                return Ok(LogPlan::Replace(None));
+            }
+            LogFormat::Json => Format::Json,
+            LogFormat::Combined => Format::Combined,
+        };
+        let target = wanted.file.clone().map_or(Target::Stdout, Target::File);
+        let sink = LogSink::start(target, self.metrics.clone())
+            .map_err(|error| Refusal::Config(format!("error: cannot open the access log: {error}\n")))?;
+        let sender = sink.sender();
+        self.log = Some(sink);
+        Ok(LogPlan::Replace(Some((format, sender))))
     }
 
     /// Opens what the plan listens on and is not open yet, for every worker.
@@ -229,7 +272,11 @@ impl Control {
         Ok(opened)
     }
 
-    async fn prepare(&self, snapshot: &Arc<Snapshot>) -> Result<(), Refusal> {
+    async fn prepare(
+        &self,
+        snapshot: &Arc<Snapshot>,
+        show: &dyn Fn(&[Diagnostic]) -> Refusal,
+    ) -> Result<(), Refusal> {
         let mut answers = Vec::new();
         for worker in &self.workers {
             answers.push(worker.prepare(snapshot.clone()).await);
@@ -238,23 +285,28 @@ impl Control {
             let Some(answer) = answer else { return Err(Refusal::Worker("a worker has ended".into())) };
             match answer.await {
                 Ok(Ok(())) => {}
-                Ok(Err(diagnostic)) => return Err(Refusal::Config(config::render(&[diagnostic]))),
+                Ok(Err(diagnostic)) => return Err(show(&[diagnostic])),
                 Err(_) => return Err(Refusal::Worker("a worker has ended".into())),
             }
         }
         Ok(())
     }
 
-    async fn commit(&self, snapshot: &Arc<Snapshot>, sockets: &mut HashMap<Address, Vec<Listening>>) {
+    async fn commit(
+        &self,
+        snapshot: &Arc<Snapshot>,
+        sockets: &mut HashMap<Address, Vec<Listening>>,
+        log: &LogPlan,
+    ) {
         let mut answers = Vec::new();
         for worker in &self.workers {
             let doors = snapshot.plan.listeners.iter().map(|listener| DoorPlan {
-                name: listener.name.as_str().into(),
+                id: self.ids.listener(&listener.name),
                 address: listener.bind.clone(),
                 listening: sockets.get_mut(&listener.bind).and_then(Vec::pop),
                 open: self.bound.get(&listener.bind).map(|bound| bound.open.clone()).unwrap_or_default(),
             });
-            answers.push(worker.commit(snapshot.number, doors.collect()).await);
+            answers.push(worker.commit(snapshot.number, doors.collect(), log.clone()).await);
         }
         for answer in answers.into_iter().flatten() {
             let _worker_ended = answer.await;
@@ -277,29 +329,31 @@ impl Control {
         self.resolver = Some(stop);
     }
 
-    fn count(&self, plan: &Plan) {
+    fn count(&mut self, plan: &Plan) {
+        for listener in &plan.listeners {
+            self.ids.intern_listener(&listener.name);
+        }
         self.metrics.ensure_routes(self.ids.routes());
+        self.metrics.ensure_listeners(self.ids.listeners());
         let upstreams: Vec<Arc<str>> = self.ids.directory.figures().into_iter().map(|one| one.name).collect();
         self.metrics.ensure_upstreams(&upstreams);
-        let listeners: Vec<Arc<str>> = plan.listeners.iter().map(|one| one.name.as_str().into()).collect();
-        self.metrics.ensure_listeners(&listeners);
     }
 }
 
 /// Reads and checks a source. Warnings go to the log.
-pub fn load(source: &Source) -> Result<Arc<Plan>, Refusal> {
-    let sources = match source {
+pub fn load(source: &Source) -> Result<Loaded, Refusal> {
+    let sources = Arc::new(match source {
         Source::File(path) => Sources::load(path),
         Source::Text { name, text } => Sources::from_text(name, text),
-    };
-    match config::check(&sources, &BuiltIns) {
+    });
+    match check(&sources, &BuiltIns) {
         Ok((plan, warnings)) => {
             for warning in &warnings {
-                tracing::warn!("{}", config::render::render(warning, &sources, false));
+                tracing::warn!("{}", render(warning, &sources, false));
             }
-            Ok(Arc::new(plan))
+            Ok(Loaded { plan: Arc::new(plan), sources })
         }
-        Err(found) => Err(Refusal::Config(config::render::render_all(&found, &sources, false))),
+        Err(found) => Err(Refusal::Config(render_all(&found, &sources, false))),
     }
 }
 

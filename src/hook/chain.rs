@@ -6,7 +6,7 @@ use std::task::{Context, Poll, Waker};
 
 use super::table::{HOOKS, Kind, OnFailure, Row, Wait};
 use super::{Hook, HookSet, Outcome, Policy, Step, Verdict, View};
-use crate::failure::{Failure, Reason};
+use crate::failure::{Failure, Fault, Reason};
 
 /// The policies of one place where exchanges pass, outermost first, the built-in defaults last.
 #[derive(Default)]
@@ -112,7 +112,9 @@ fn settle(row: &'static Row, seat: &Seat, outcome: Outcome) -> Outcome {
     let verdict = match outcome {
         Ok(verdict) => verdict,
         Err(failure) => {
-            tracing::warn!(policy = %seat.name, hook = row.name, %failure, "policy failed");
+            if failure.reason().fault() == Fault::Policy {
+                tracing::warn!(policy = %seat.name, hook = row.name, %failure, "policy failed");
+            }
             return match row.on_failure {
                 OnFailure::Closed | OnFailure::Abort | OnFailure::RefuseGeneration if !seat.observe => Err(failure),
                 OnFailure::Bypass => Ok(Verdict::Bypass),

@@ -55,9 +55,9 @@ pub trait View {
         Err(Refused::NotHere)
     }
 
-    /// The name of the upstream that was chosen, for templates.
-    fn upstream_name(&self) -> Option<&str> {
-        None
+    /// The name of the upstream that was chosen; empty while none is.
+    fn upstream_name(&self) -> &str {
+        ""
     }
 
     /// Chooses the upstream: one of the route's `to`, or of the policy's grants.

@@ -4,6 +4,7 @@
 //! is never imported here: the two meet in `proxy/lifecycle.rs`, by verdicts.
 
 pub mod balancing;
+pub mod catalogue;
 #[cfg(test)]
 mod fake;
 mod query;
@@ -25,7 +26,12 @@ use crate::config::plan::Secret;
 use crate::hook::{Hook, HookSet, Policy, Recipe, Step, Taking, View, WorkerParts};
 
 /// Secrets by name, already read.
-pub type Secrets = BTreeMap<String, Secret>;
+#[derive(Debug, Clone, Default)]
+pub struct Secrets {
+    known: BTreeMap<String, Secret>,
+    /// Stands for every name, where only the form of a text is checked.
+    any: Option<Secret>,
+}
 
 /// A kind of built-in policy: a key that may stand under a name in `policies:`.
 pub struct Kind {
@@ -181,14 +187,37 @@ fn make<O: Build<Built = P>, P: Policy + Send + Sync + 'static>(
     }
 }
 
+// === impl Secrets ===
+
+impl Secrets {
+    /// Those of a plan.
+    #[must_use]
+    pub fn new(known: BTreeMap<String, Secret>) -> Self {
+        Self { known, any: None }
+    }
+
+    /// Every name is known: for checks before secrets are read.
+    #[must_use]
+    pub fn any() -> Self {
+        Self { known: BTreeMap::new(), any: Some(Secret(Arc::from([]))) }
+    }
+
+    fn get(&self, name: &str) -> Option<&Secret> {
+        self.known.get(name).or(self.any.as_ref())
+    }
+
+    fn keys(&self) -> impl Iterator<Item = &String> {
+        self.known.keys()
+    }
+}
+
 fn schema<O: JsonSchema>() -> Schema {
     schema_for!(O)
 }
 
 /// The one place where a complaint becomes a diagnostic.
 fn bad(options: &Options, message: String, help: &str) -> Diagnostic {
-    let _ = (options.span(), message, help);
-    Diagnostic
+    Diagnostic::error("E0303", message).at(options.span(), "in these options").help(help)
 }
 
 /// The candidate that `word` may have been meant to be.
@@ -267,9 +296,9 @@ mod tests {
     #[test]
     fn an_empty_policy_or_an_unknown_kind_is_refused() {
         let options = Options::empty(Span::default());
-        assert!(recipe("redirect", &options, &Secrets::new()).is_err());
-        assert!(recipe("redirekt", &options, &Secrets::new()).is_err());
-        assert!(recipe("answer", &options, &Secrets::new()).is_ok());
+        assert!(recipe("redirect", &options, &Secrets::default()).is_err());
+        assert!(recipe("redirekt", &options, &Secrets::default()).is_err());
+        assert!(recipe("answer", &options, &Secrets::default()).is_ok());
     }
 
     #[test]

@@ -71,9 +71,9 @@ impl View for Exchange {
         Ok(self.upstream.as_ref().map(|upstream| upstream.id).or(self.chosen))
     }
 
-    fn upstream_name(&self) -> Option<&str> {
+    fn upstream_name(&self) -> &str {
         let chosen = || self.generation.as_ref()?.upstream(self.chosen?);
-        self.upstream.as_ref().or_else(chosen).map(|upstream| &*upstream.name)
+        self.upstream.as_ref().or_else(chosen).map_or("", |upstream| &*upstream.name)
     }
 
     fn choose_upstream(&mut self, id: UpstreamId) -> Result<(), Refused> {

@@ -8,7 +8,7 @@ use crate::config::diagnostic::Diagnostic;
 use crate::config::plan::{FailurePage, StatusPattern, Timeouts};
 use crate::hook::{Chain, Policy, RouteFacts, RouteId, Seat, UpstreamId, WorkerParts};
 use crate::http::head::Head;
-use crate::policy::routing::table::Matcher;
+use crate::policy::routing::matching::Matcher;
 
 /// What exchanges of one worker stand on. An exchange holds it until its end, so a reload never changes it under one.
 pub struct Generation {

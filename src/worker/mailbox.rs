@@ -9,6 +9,8 @@ use tokio::sync::{mpsc, oneshot};
 use crate::config::diagnostic::Diagnostic;
 use crate::limits::MAILBOX_MESSAGES_MAX;
 use crate::listen::bind::Listening;
+use crate::observe::access_log::Format;
+use crate::observe::log_sink::LogSender;
 use crate::snapshot::Snapshot;
 use crate::wire::Address;
 
@@ -17,7 +19,7 @@ pub enum Message {
     /// Build a generation beside the running one.
     Prepare(Arc<Snapshot>, Reply<Result<(), Diagnostic>>),
     /// Make the prepared generation of this number the running one.
-    Commit(u64, Vec<DoorPlan>, Reply<()>),
+    Commit(u64, Vec<DoorPlan>, LogPlan, Reply<()>),
     /// Forget the prepared generation.
     Discard,
     /// Finish what was begun.
@@ -28,13 +30,21 @@ pub enum Message {
 
 /// One listener of the new plan, in the plan's order.
 pub struct DoorPlan {
-    pub name: Arc<str>,
+    /// The listener's number in the metrics.
+    pub id: u32,
     /// As written; what a door is known by over reloads.
     pub address: Address,
     /// The socket, if it was not open before.
     pub listening: Option<Listening>,
     /// Connections of the listener, process-wide.
     pub open: Arc<AtomicUsize>,
+}
+
+/// What becomes of a worker's end of the access log.
+#[derive(Clone)]
+pub enum LogPlan {
+    Keep,
+    Replace(Option<(Format, LogSender)>),
 }
 
 /// Where an answer goes.
@@ -69,9 +79,9 @@ impl Mailbox {
     }
 
     /// Tells the worker to switch.
-    pub async fn commit(&self, number: u64, doors: Vec<DoorPlan>) -> Option<oneshot::Receiver<()>> {
+    pub async fn commit(&self, number: u64, doors: Vec<DoorPlan>, log: LogPlan) -> Option<oneshot::Receiver<()>> {
         let (reply, answer) = oneshot::channel();
-        self.send(Message::Commit(number, doors, Reply(reply))).await.then_some(answer)
+        self.send(Message::Commit(number, doors, log, Reply(reply))).await.then_some(answer)
     }
 
     /// Sends a message that wants no answer; `false`: the worker is gone.

@@ -7,11 +7,12 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use tokio::runtime::{Builder, LocalOptions};
 
-pub use mailbox::{DoorPlan, Mailbox, Message};
+pub use mailbox::{DoorPlan, LogPlan, Mailbox, Message};
 
 use crate::clock;
 use crate::config::plan;
@@ -20,7 +21,7 @@ use crate::hook::WorkerParts;
 use crate::limits::{POOL_SWEEP_MS, WORKER_STACK_BYTES};
 use crate::listen::accept::{self, Door};
 use crate::listen::{Serve, Settings};
-use crate::observe::access_log::LogSink;
+use crate::observe::access_log::AccessLog;
 use crate::observe::metrics::Metrics;
 use crate::proxy::{Exchange, Parts, lifecycle};
 use crate::snapshot::{Generation, Snapshot};
@@ -34,7 +35,6 @@ pub struct Birth {
     pub workers: usize,
     pub directory: Arc<Directory>,
     pub metrics: Arc<Metrics>,
-    pub log: Arc<LogSink>,
     /// Runs once on the worker's thread, before its first message: in-memory listeners of the demo and of tests.
     pub furnish: Option<Furnish>,
 }
@@ -85,7 +85,11 @@ fn live(birth: Birth, messages: mailbox::Messages) -> std::io::Result<()> {
             loop {
                 clock::sleep(Duration::from_millis(POOL_SWEEP_MS)).await;
                 pool.sweep();
-                parts.log.flush();
+                if let Some(log) = parts.log.borrow_mut().as_mut()
+                    && log.due_ms() <= clock::now()
+                {
+                    log.flush();
+                }
             }
         });
         worker.obey(messages).await;
@@ -102,7 +106,7 @@ impl Worker {
             pool: Pool::new(),
             seen: RefCell::new(Seen::new(birth.directory)),
             metrics: birth.metrics.worker(birth.number),
-            log: crate::observe::access_log::Log::new(birth.log),
+            log: RefCell::new(None),
         };
         let drain = Drain::new();
         if let Some(furnish) = birth.furnish {
@@ -128,14 +132,23 @@ impl Worker {
             };
             match message {
                 Some(Message::Prepare(snapshot, reply)) => reply.send(self.prepare(&snapshot)),
-                Some(Message::Commit(number, doors, reply)) => reply.send(self.clone().commit(number, doors)),
+                Some(Message::Commit(number, doors, log, reply)) => {
+                    self.switch_log(log);
+                    reply.send(self.clone().commit(number, doors));
+                }
                 Some(Message::Discard) => drop(self.prepared.take()),
                 Some(Message::Drain) => self.drain.stop(Level::Draining),
                 Some(Message::Cut) => self.drain.stop(Level::Cut),
                 None => break,
             }
         }
-        self.parts.log.flush();
+        drop(self.parts.log.take());
+    }
+
+    fn switch_log(&self, log: LogPlan) {
+        if let LogPlan::Replace(log) = log {
+            *self.parts.log.borrow_mut() = log.map(|(format, sender)| AccessLog::new(format, sender));
+        }
     }
 
     fn prepare(&self, snapshot: &Arc<Snapshot>) -> Result<(), crate::config::diagnostic::Diagnostic> {
@@ -148,7 +161,6 @@ impl Worker {
     /// under way keep theirs.
     fn commit(self: Rc<Self>, number: u64, plans: Vec<DoorPlan>) {
         let Some(generation) = self.prepared.take().filter(|prepared| prepared.number() == number) else { return };
-        self.parts.log.set_format(generation.snapshot.plan.access_log.format.into());
         let listeners = generation.snapshot.plan.listeners.clone();
         let before = self.current.replace(Some(generation));
         let mut kept = HashMap::new();
@@ -160,11 +172,11 @@ impl Worker {
                     *open.settings.borrow_mut() = settings;
                     open
                 }
-                None => self.open(settings, listener, &plan),
+                None => OpenDoor { drain: self.drain.child(), settings: Rc::new(RefCell::new(settings)) },
             };
             if let Some(listening) = plan.listening {
-                let door = self.door(&open, listener, plan.open);
-                tokio::task::spawn_local(accept::run(listening, plan.name, Rc::new(door)));
+                let door = self.door(&open, listener.connections_max, plan.id, plan.open);
+                tokio::task::spawn_local(accept::run(listening, memory_name(&plan.address), Rc::new(door)));
             }
             kept.insert(plan.address, open);
         }
@@ -178,16 +190,7 @@ impl Worker {
         drop(before);
     }
 
-    fn open(&self, settings: Rc<Settings>, _listener: &plan::Listener, _plan: &DoorPlan) -> OpenDoor {
-        OpenDoor { drain: self.drain.child(), settings: Rc::new(RefCell::new(settings)) }
-    }
-
-    fn door(
-        self: &Rc<Self>,
-        open: &OpenDoor,
-        listener: &plan::Listener,
-        count: Arc<std::sync::atomic::AtomicUsize>,
-    ) -> Door {
+    fn door(self: &Rc<Self>, open: &OpenDoor, open_max: usize, id: u32, count: Arc<AtomicUsize>) -> Door {
         let worker = self.clone();
         let serve: Serve = Rc::new(move |client, head| {
             let parts = worker.parts.clone();
@@ -195,16 +198,20 @@ impl Worker {
             Box::pin(lifecycle::serve(Exchange::new(parts, generation, client, head)))
         });
         let metrics = self.parts.metrics.clone();
-        let name = listener.name.clone();
         Door {
             settings: open.settings.clone(),
             serve,
             drain: open.drain.clone(),
             open: count,
-            open_max: listener.connections_max,
-            count: Rc::new(move |taken| metrics.accepted(&name, taken)),
+            open_max,
+            count: Rc::new(move |begins| if begins { metrics.accepted(id) } else { metrics.closed(id) }),
         }
     }
+}
+
+/// What an in-memory listener is called.
+fn memory_name(address: &Address) -> Arc<str> {
+    if let Address::Memory(name) = address { name.clone() } else { "".into() }
 }
 
 fn settings(listener: &plan::Listener) -> Settings {
