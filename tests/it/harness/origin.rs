@@ -439,7 +439,7 @@ impl Conn {
     }
 
     /// Resets the connection as soon as the script returns.
-    pub fn reset(&mut self) {
+    pub fn reset(&self) {
         self.seen.lock().sockets.retain(|(other, _)| *other != self.number);
         self.wire.reset_when_dropped();
     }
