@@ -1,0 +1,47 @@
+//! The three actors of every integration test: a client, an origin, and (between them) the proxy.
+//!
+//! Real sockets, port 0, one process, no sleeps. Both ends are blocking threads, raw enough to send and see any byte, and
+//! know nothing of the code under test: `strict` is a second, independent reading of RFC 9112, so that a mistake of ours
+//! cannot hide behind itself. Every wait has a limit, so that a hang is a failure which says what was awaited.
+
+#![allow(dead_code, reason = "a vocabulary: not every test needs every word")]
+
+use std::time::Duration;
+
+pub mod client;
+pub mod origin;
+pub mod strict;
+pub mod wire;
+
+#[allow(unused_imports, reason = "as above")]
+pub use client::{Client, Response};
+#[allow(unused_imports, reason = "as above")]
+pub use origin::{Conn, Origin, Request};
+
+/// How long any actor waits for anything before the test fails.
+pub const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Bytes as a person would like to see them in a failed test.
+pub fn show(bytes: &[u8]) -> String {
+    const SHOWN_BYTES_MAX: usize = 2000;
+    let mut text: String =
+        bytes.iter().take(SHOWN_BYTES_MAX).flat_map(|byte| byte.escape_ascii()).map(char::from).collect();
+    text = text.replace("\\r\\n", "\\r\\n\n    ");
+    if bytes.len() > SHOWN_BYTES_MAX {
+        text.push_str(&format!("… ({} bytes in all)", bytes.len()));
+    }
+    format!("\n    {text}")
+}
+
+/// The value of a field that may be there once; panics when it is there more often.
+pub(crate) fn single<'a>(fields: &'a [(String, String)], name: &str) -> Option<&'a str> {
+    let mut values = all(fields, name);
+    let first = values.next();
+    assert!(values.next().is_none(), "`{name}` is there more than once: {fields:?}");
+    first
+}
+
+/// Every value of a field, in order.
+pub(crate) fn all<'a>(fields: &'a [(String, String)], name: &str) -> impl Iterator<Item = &'a str> {
+    fields.iter().filter(move |(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+}

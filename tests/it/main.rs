@@ -1,0 +1,15 @@
+//! Integration tests: one binary, one file per capability, three actors in each test (`harness`).
+
+#![allow(
+    missing_docs,
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "a failed test panics; the actors are threads with clocks and locks of their own"
+)]
+
+mod actors;
+mod harness;
