@@ -16,7 +16,9 @@ fn main() {
         tokio::task::spawn_local(gatewright::clock::drive());
         let (h, e) = gatewright::control::events();
         gatewright::control::listen_to_signals(h).unwrap();
-        match gatewright::control::reload::Control::start(gatewright::control::Source::File(file.into()), None, None).await {
+        match gatewright::control::reload::Control::start(gatewright::control::Source::File(file.into()), None, None)
+            .await
+        {
             Ok(c) => println!("{:?}", gatewright::control::run(c, e).await),
             Err(e) => println!("{e}"),
         }

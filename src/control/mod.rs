@@ -1,5 +1,6 @@
 //! What happens to the process: it starts, reloads, drains and ends. One thread, a closed set of events, one match.
 
+pub mod embed;
 pub mod reload;
 pub mod watch;
 
@@ -11,7 +12,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::clock;
 use crate::limits::{DRAIN_LIMIT_MS, EVENTS_MAX};
-use reload::{Control, Refusal};
+use reload::{Control, Loaded, Refusal};
 
 /// Where the configuration comes from.
 #[derive(Debug, Clone)]
@@ -27,6 +28,10 @@ pub enum Event {
     Changed,
     /// Somebody asks for a reload and waits for the outcome.
     Reload(Option<Source>, oneshot::Sender<Result<u64, String>>),
+    /// Something checked already is to be installed.
+    Install(Loaded, oneshot::Sender<Result<u64, String>>),
+    /// Somebody wants to look.
+    Ask(Box<dyn FnOnce(&Control) + Send>),
     /// SIGHUP.
     HangUp,
     /// SIGUSR1: log files were moved.
@@ -68,11 +73,7 @@ pub async fn run(mut control: Control, mut events: Events) -> Ended {
             () = control.changed() => Some(Event::Changed),
         };
         match event {
-            Some(Event::Changed) => {
-                let source = control.source().clone();
-                announce(control.reload(&source).await);
-            }
-            Some(Event::HangUp) => {
+            Some(Event::Changed | Event::HangUp) => {
                 let source = control.source().clone();
                 announce(control.reload(&source).await);
             }
@@ -82,6 +83,11 @@ pub async fn run(mut control: Control, mut events: Events) -> Ended {
                 let _nobody_waits = reply.send(outcome.as_ref().map(|done| *done).map_err(ToString::to_string));
                 announce(outcome);
             }
+            Some(Event::Install(loaded, reply)) => {
+                let outcome = control.install(&loaded).await;
+                let _nobody_waits = reply.send(outcome.map_err(|refusal| refusal.to_string()));
+            }
+            Some(Event::Ask(question)) => question(&control),
             Some(Event::ReopenLogs) => control.reopen_logs(),
             Some(Event::Stop) | None => break,
             Some(Event::Now) => return force(control).await,

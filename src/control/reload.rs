@@ -17,7 +17,7 @@ use crate::config::source::Sources;
 use crate::listen::bind::{self, BindError, Listening};
 use crate::observe::access_log::Format;
 use crate::observe::log_sink::{LogSink, Target};
-use crate::observe::metrics::Metrics;
+use crate::observe::metrics::{Metrics, UpstreamGauges};
 use crate::policy::catalogue::BuiltIns;
 use crate::snapshot::Snapshot;
 use crate::snapshot::compile::{self, Ids};
@@ -205,6 +205,21 @@ impl Control {
             Some(watch) => drop(watch.changed().await),
             None => std::future::pending().await,
         }
+    }
+
+    /// The metrics as OpenMetrics text.
+    #[must_use]
+    pub fn render_metrics(&self) -> String {
+        let figures = self.ids.directory.figures();
+        let gauges: Vec<UpstreamGauges> = figures
+            .into_iter()
+            .map(|one| UpstreamGauges {
+                name: one.name,
+                in_flight: one.in_flight as u64,
+                connections: one.connections as u64,
+            })
+            .collect();
+        self.metrics.render(&gauges)
     }
 
     pub fn reopen_logs(&self) {
