@@ -47,6 +47,11 @@ pub trait View {
         Err(Refused::NotHere)
     }
 
+    /// The chosen upstream's name; empty while none is chosen.
+    fn upstream_name(&self) -> &str {
+        ""
+    }
+
     /// Chooses the upstream: one of the route's `to`, or of the policy's grants.
     fn choose_upstream(&mut self, id: UpstreamId) -> Result<(), Refused> {
         let _ = id;
