@@ -6,4 +6,5 @@ pub mod failure;
 pub mod hook;
 pub mod http;
 pub mod limits;
+pub mod policy;
 pub mod wire;
