@@ -31,4 +31,28 @@ limits! {
     UPSTREAM_IDLE_TIMEOUT_MS: u64 = 60_000;
     /// Connections one listener holds at most, process-wide.
     LISTENER_CONNECTIONS_MAX: usize = 65_536;
+    /// Bytes of one configuration file, and of what `${NAME}` may add to it: 1 MiB is about 10,000 routes.
+    CONFIG_BYTES_MAX: usize = 1024 * 1024;
+    /// Levels of nesting in a configuration file; the deepest noun needs seven.
+    CONFIG_DEPTH_MAX: usize = 32;
+    /// Files of one configuration, the main one included: each is read and parsed at every reload.
+    CONFIG_FILES_MAX: usize = 512;
+    /// Files between the main one and the deepest include.
+    CONFIG_INCLUDE_DEPTH_MAX: usize = 4;
+    /// Bytes of a failure page: it is held in memory and sent in one piece.
+    FAILURE_PAGE_BYTES_MAX: usize = 256 * 1024;
+    /// Bytes of a secret: a large certificate chain fits.
+    SECRET_BYTES_MAX: usize = 64 * 1024;
+    /// Policies in one chain (file, listener and route, or an upstream's): active seats are bits of one word.
+    POLICIES_PER_CHAIN_MAX: usize = 64;
+    /// Worker threads: more than any machine has cores is a mistake.
+    WORKERS_MAX: usize = 1024;
+    /// Most endpoints that one upstream may list.
+    ENDPOINTS_MAX: usize = 4096;
+    /// Most a weight may be: sums of weights stay far from the end of 32 bits.
+    WEIGHT_MAX: u32 = 65_535;
+    /// Bytes that a compiled `path_regex` or value `regex` may take.
+    REGEX_BYTES_MAX: usize = 1024 * 1024;
+    /// Milliseconds that any duration in the configuration may last: 30 days.
+    PERIOD_MS_MAX: u64 = 30 * 24 * 60 * 60 * 1000;
 }
