@@ -31,6 +31,8 @@ limits! {
     UPSTREAM_IDLE_TIMEOUT_MS: u64 = 60_000;
     /// Connections one listener holds at most, process-wide.
     LISTENER_CONNECTIONS_MAX: usize = 65_536;
+    /// Fewest bytes `head_bytes` may be lowered to: an ordinary browser needs about 1 KiB.
+    HEAD_BYTES_FLOOR: usize = 1024;
     /// Bytes of one configuration file, and of what `${NAME}` may add to it: 1 MiB is about 10,000 routes.
     CONFIG_BYTES_MAX: usize = 1024 * 1024;
     /// Levels of nesting in a configuration file; the deepest noun needs seven.

@@ -6,16 +6,25 @@
 //! [`Diagnostic`](diagnostic::Diagnostic) there is. Nothing here is opened for writing, bound or dialled.
 
 pub mod catalogue;
+pub mod check;
 pub mod codes;
 pub mod diagnostic;
+pub mod document;
+mod fuzz;
+mod gather;
 pub mod node;
 pub mod options;
 pub mod plan;
 mod read;
 pub mod render;
-mod scalar;
+pub mod scalar;
+pub mod schema;
+pub mod shapes;
 mod similar;
 pub mod source;
 pub mod spanned;
 pub mod units;
 mod yaml;
+
+#[doc(hidden)]
+pub use fuzz::fuzz_config;

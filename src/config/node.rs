@@ -119,3 +119,11 @@ impl fmt::Debug for Node {
         }
     }
 }
+
+/// A text as plain data, without places: for tests and tools. `None` where it is not YAML.
+#[doc(hidden)]
+#[must_use]
+pub fn plain(text: &str, environment: &super::scalar::Environment) -> Option<serde_json::Value> {
+    let node = super::yaml::parse(&"text".into(), text, environment).ok()?;
+    super::read::read(&node).ok()
+}

@@ -1,9 +1,13 @@
 //! Scalars: `${NAME:-default}` from the environment, then YAML 1.2's core schema for those that were written plain.
 
+use std::fmt;
+use std::sync::Arc;
+
 use super::node::Value;
 
-/// Where `${NAME}` looks.
-pub type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
+/// Where `${NAME}` and `env:` secrets look; never printed.
+#[derive(Clone)]
+pub struct Environment(Arc<dyn Fn(&str) -> Option<String> + Send + Sync>);
 
 /// Why a scalar could not be expanded. Offsets are bytes into the scalar's text.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,9 +22,43 @@ pub enum Unexpanded {
     TooLarge,
 }
 
+// === impl Environment ===
+
+impl Environment {
+    /// The process's own.
+    #[must_use]
+    pub fn process() -> Self {
+        Self::of(|name| std::env::var(name).ok())
+    }
+
+    /// One of the caller's making.
+    #[must_use]
+    pub fn of(lookup: impl Fn(&str) -> Option<String> + Send + Sync + 'static) -> Self {
+        Self(Arc::new(lookup))
+    }
+
+    /// What a name stands for.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<String> {
+        (self.0)(name)
+    }
+}
+
+impl Default for Environment {
+    fn default() -> Self {
+        Self::process()
+    }
+}
+
+impl fmt::Debug for Environment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Environment(…)")
+    }
+}
+
 /// Replaces each `${NAME}` and `${NAME:-default}`; `$${` stands for `${`. `None`: there was nothing to replace. The
 /// result never holds more than `room` bytes.
-pub fn expand(text: &str, environment: Environment<'_>, room: usize) -> Result<Option<String>, Unexpanded> {
+pub fn expand(text: &str, environment: &Environment, room: usize) -> Result<Option<String>, Unexpanded> {
     if !text.contains("${") {
         return Ok(None);
     }
@@ -48,7 +86,7 @@ pub fn expand(text: &str, environment: Environment<'_>, room: usize) -> Result<O
 }
 
 /// One `NAME` or `NAME:-default`.
-fn lookup(inner: &str, environment: Environment<'_>) -> Result<String, Unexpanded> {
+fn lookup(inner: &str, environment: &Environment) -> Result<String, Unexpanded> {
     let (name, default) = match inner.split_once(":-") {
         Some((name, default)) => (name, Some(default)),
         None => (inner, None),
@@ -57,7 +95,7 @@ fn lookup(inner: &str, environment: Environment<'_>) -> Result<String, Unexpande
     if name.is_empty() || name.starts_with(|c: char| c.is_ascii_digit()) || !name.bytes().all(plain) {
         return Err(Unexpanded::BadName { name: name.to_owned() });
     }
-    match (environment(name), default) {
+    match (environment.get(name), default) {
         (Some(value), None) => Ok(value),
         (Some(value), Some(_)) if !value.is_empty() => Ok(value),
         (_, Some(default)) => Ok(default.to_owned()),
@@ -112,12 +150,12 @@ mod tests {
     use super::*;
 
     fn check(text: &str, expected: Result<Option<&str>, Unexpanded>) {
-        let environment = |name: &str| match name {
+        let environment = Environment::of(|name| match name {
             "PORT" => Some("8080".to_owned()),
             "EMPTY" => Some(String::new()),
             "TRICK" => Some("a\nb: [c]".to_owned()),
             _ => None,
-        };
+        });
         assert_eq!(expand(text, &environment, 64), expected.map(|text| text.map(str::to_owned)), "{text}");
     }
 

@@ -19,6 +19,7 @@ pub struct Sources {
     files: Vec<SourceFile>,
     found: Vec<Diagnostic>,
     inputs: Vec<PathBuf>,
+    environment: Environment,
 }
 
 /// One file (or text) and what it says.
@@ -33,9 +34,8 @@ pub struct SourceFile {
     pub(super) node: Option<Node>,
 }
 
-struct Loader<'a> {
+struct Loader {
     sources: Sources,
-    environment: Environment<'a>,
 }
 
 // === impl Sources ===
@@ -44,13 +44,13 @@ impl Sources {
     /// Reads the main file and what it includes, with the process's environment.
     #[must_use]
     pub fn load(path: &Path) -> Self {
-        Self::load_with(path, &|name| std::env::var(name).ok())
+        Self::load_with(path, Environment::process())
     }
 
     /// As [`load`](Self::load), with an environment of the caller's.
     #[must_use]
-    pub fn load_with(path: &Path, environment: Environment<'_>) -> Self {
-        let mut loader = Loader { sources: Self::default(), environment };
+    pub fn load_with(path: &Path, environment: Environment) -> Self {
+        let mut loader = Loader { sources: Self { environment, ..Self::default() } };
         loader.file(path, None, 0);
         loader.sources
     }
@@ -58,13 +58,13 @@ impl Sources {
     /// A text instead of a file: for the demo, for `proxy`, for tests. Relative paths start at the working directory.
     #[must_use]
     pub fn from_text(name: &str, text: &str) -> Self {
-        Self::from_text_with(name, text, &|name| std::env::var(name).ok())
+        Self::from_text_with(name, text, Environment::process())
     }
 
     /// As [`from_text`](Self::from_text), with an environment of the caller's.
     #[must_use]
-    pub fn from_text_with(name: &str, text: &str, environment: Environment<'_>) -> Self {
-        let mut loader = Loader { sources: Self::default(), environment };
+    pub fn from_text_with(name: &str, text: &str, environment: Environment) -> Self {
+        let mut loader = Loader { sources: Self { environment, ..Self::default() } };
         loader.text(name.into(), text.to_owned(), PathBuf::new(), 0);
         loader.sources
     }
@@ -95,6 +95,11 @@ impl Sources {
         &self.found
     }
 
+    /// Where `env:` secrets look.
+    pub(super) fn environment(&self) -> &Environment {
+        &self.environment
+    }
+
     pub(super) fn files(&self) -> &[SourceFile] {
         &self.files
     }
@@ -107,7 +112,7 @@ impl Sources {
 
 // === impl Loader ===
 
-impl Loader<'_> {
+impl Loader {
     /// Reads a file, asked for at `from` (the main file by nobody).
     fn file(&mut self, path: &Path, from: Option<&Span>, depth: usize) {
         let name = path.display().to_string();
@@ -128,7 +133,7 @@ impl Loader<'_> {
     }
 
     fn text(&mut self, name: Arc<str>, text: String, folder: PathBuf, depth: usize) {
-        let node = match yaml::parse(&name, &text, self.environment) {
+        let node = match yaml::parse(&name, &text, &self.sources.environment) {
             Ok(node) => Some(node),
             Err(found) => {
                 self.sources.found.extend(found);

@@ -16,7 +16,7 @@ use super::scalar::{Environment, Unexpanded, expand, resolve};
 use crate::limits;
 
 /// Reads one document. Syntax stops at the first mistake; duplicate keys and unset names are all reported.
-pub fn parse(file: &Arc<str>, text: &str, environment: Environment<'_>) -> Result<Node, Vec<Diagnostic>> {
+pub fn parse(file: &Arc<str>, text: &str, environment: &Environment) -> Result<Node, Vec<Diagnostic>> {
     let mut builder = Builder {
         file,
         text,
@@ -60,7 +60,7 @@ struct Builder<'a> {
     file: &'a Arc<str>,
     text: &'a str,
     offsets: Offsets,
-    environment: Environment<'a>,
+    environment: &'a Environment,
     /// Bytes that expansion may still produce.
     room: usize,
     depth: usize,
