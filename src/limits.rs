@@ -67,4 +67,14 @@ limits! {
     RESOLVE_TIMEOUT_MS: u64 = 2_000;
     /// Addresses taken from one DNS answer; the rest is ignored.
     RESOLVE_ADDRESSES_MAX: usize = 256;
+    /// Bytes of access log a worker gathers before it hands them to the writer.
+    LOG_BUFFER_BYTES: usize = 64 * 1024;
+    /// Milliseconds after which a line of the access log is handed over even if the buffer is not full.
+    LOG_FLUSH_MS: u64 = 1_000;
+    /// Buffers that wait for the log's writer; what comes beyond them is dropped and counted.
+    LOG_QUEUE_BUFFERS: usize = 128;
+    /// Milliseconds between two warnings about an access log that cannot be written.
+    LOG_WARN_MS: u64 = 10_000;
+    /// Milliseconds the last lines of the access log are waited for when the process ends.
+    LOG_FINISH_MS: u64 = 2_000;
 }
