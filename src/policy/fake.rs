@@ -38,7 +38,7 @@ pub fn complaint<O: Build>(options: serde_json::Value) -> String {
 }
 
 pub fn secrets() -> Secrets {
-    Secrets::from([("api-key".to_owned(), Secret(Arc::from(&b"s3cret\n"[..])))])
+    Secrets::new([("api-key".to_owned(), Secret(Arc::from(&b"s3cret\n"[..])))].into())
 }
 
 // === impl Fake ===
@@ -50,6 +50,7 @@ impl Fake {
         request.add_known(Known::UserAgent, b"test");
         request.add(&FieldName::new("x-name").unwrap(), b"a b\"");
         let client = ClientFacts {
+            address_text: "".into(),
             peer: Peer::Ip("192.0.2.7:4000".parse().unwrap()),
             trusted: false,
             secure: false,
