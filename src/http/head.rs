@@ -28,8 +28,21 @@ pub enum Version {
 
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Start {
-    Request { method: Range, target: Range, path_len: u32 },
+    Request { method: Range, verb: Verb, target: Range, path_len: u32 },
     Response { status: u16, reason: Range },
+}
+
+/// A method that is met often, told apart once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Verb {
+    Get,
+    Head,
+    Post,
+    Put,
+    Delete,
+    Options,
+    Patch,
+    Other,
 }
 
 /// Bytes of the arena.
@@ -95,10 +108,11 @@ impl Head {
     #[must_use]
     pub fn request(method: &str, target: &str) -> Self {
         let mut head = Self::new();
+        let verb = Verb::of(method.as_bytes());
         let method = head.append(method.as_bytes());
         let target_range = head.append(target.as_bytes());
         let path_len = target.find('?').unwrap_or(target.len()) as u32;
-        head.start = Start::Request { method, target: target_range, path_len };
+        head.start = Start::Request { method, verb, target: target_range, path_len };
         head
     }
 
@@ -123,8 +137,17 @@ impl Head {
     #[must_use]
     pub fn method(&self) -> &str {
         match self.start {
-            Start::Request { method, .. } => self.text(method),
+            Start::Request { method, verb, .. } => verb.name().unwrap_or_else(|| self.text(method)),
             Start::Response { .. } => "",
+        }
+    }
+
+    /// [`Head::target`], as bytes: nobody has to look whether they are text.
+    #[must_use]
+    pub fn target_bytes(&self) -> &[u8] {
+        match self.start {
+            Start::Request { target, .. } => self.slice(target),
+            Start::Response { .. } => b"",
         }
     }
 
@@ -196,8 +219,8 @@ impl Head {
 
     pub fn set_method(&mut self, name: &str) {
         let new = self.append(name.as_bytes());
-        if let Start::Request { method, .. } = &mut self.start {
-            *method = new;
+        if let Start::Request { method, verb, .. } = &mut self.start {
+            (*method, *verb) = (new, Verb::of(name.as_bytes()));
         }
     }
 
@@ -224,6 +247,12 @@ impl Head {
             .iter()
             .filter(move |field| field.state != State::Removed && field.known == known)
             .map(|field| self.value(field))
+    }
+
+    /// The first value of a field named by a lower-case text; for where no prepared name is at hand.
+    #[must_use]
+    pub fn find(&self, name: &str) -> Option<&[u8]> {
+        self.fields().find(|(known, _)| known.eq_ignore_ascii_case(name.as_bytes())).map(|(_, value)| value)
     }
 
     /// The first value of a field.
@@ -368,6 +397,36 @@ impl Head {
         field.name_len as usize == name.as_str().len()
             && field.known == Known::Other
             && self.name(field).eq_ignore_ascii_case(name.as_str().as_bytes())
+    }
+}
+
+// === impl Verb ===
+
+impl Verb {
+    pub(super) fn of(method: &[u8]) -> Self {
+        match method {
+            b"GET" => Self::Get,
+            b"HEAD" => Self::Head,
+            b"POST" => Self::Post,
+            b"PUT" => Self::Put,
+            b"DELETE" => Self::Delete,
+            b"OPTIONS" => Self::Options,
+            b"PATCH" => Self::Patch,
+            _ => Self::Other,
+        }
+    }
+
+    fn name(self) -> Option<&'static str> {
+        Some(match self {
+            Self::Get => "GET",
+            Self::Head => "HEAD",
+            Self::Post => "POST",
+            Self::Put => "PUT",
+            Self::Delete => "DELETE",
+            Self::Options => "OPTIONS",
+            Self::Patch => "PATCH",
+            Self::Other => return None,
+        })
     }
 }
 

@@ -47,7 +47,7 @@ impl Fake {
     pub fn get(target: &str) -> Self {
         let mut request = Head::request("GET", target);
         request.add_known(Known::Host, b"Shop.example.com:8443");
-        request.add_known(Known::UserAgent, b"test");
+        request.add(&crate::http::name::FieldName::new("user-agent").unwrap(), b"test");
         request.add(&FieldName::new("x-name").unwrap(), b"a b\"");
         let client = ClientFacts {
             address_text: "".into(),

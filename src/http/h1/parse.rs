@@ -8,7 +8,7 @@ use std::mem::MaybeUninit;
 use httparse::{Error, Header};
 
 use crate::failure::Reason;
-use crate::http::head::{Field, Head, Range, Start, State, Version};
+use crate::http::head::{Field, Head, Range, Start, State, Verb, Version};
 use crate::http::name::Known;
 use crate::limits::FIELDS_CEILING;
 
@@ -105,9 +105,10 @@ fn tokenise_request(
     }
     let (method, target) = (parsed.method.unwrap_or_default(), parsed.path.unwrap_or_default());
     let base = bytes.as_ptr() as usize;
+    let verb = Verb::of(method.as_bytes());
     let (method, target) = (range(base, method.as_bytes()), range(base, target.as_bytes()));
     collect(base, parsed.headers, fields, present);
-    Ok((Start::Request { method, target, path_len: target.len }, version_of(parsed.version)))
+    Ok((Start::Request { method, verb, target, path_len: target.len }, version_of(parsed.version)))
 }
 
 fn collect(base: usize, headers: &[Header<'_>], fields: &mut Vec<Field>, present: &mut u32) {

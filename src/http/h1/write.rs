@@ -32,7 +32,7 @@ pub enum Persistence {
 pub fn request(head: &Head, length: Length, persistence: Persistence, trailers_welcome: bool, out: &mut Vec<u8>) {
     out.extend_from_slice(head.method().as_bytes());
     out.push(b' ');
-    out.extend_from_slice(head.target().as_bytes());
+    out.extend_from_slice(head.target_bytes());
     out.extend_from_slice(b" HTTP/1.1\r\n");
     fields(head, length, out);
     framing(head, length, out);
