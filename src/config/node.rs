@@ -66,6 +66,16 @@ impl Node {
         }
     }
 
+    /// Calls `sink` with every non-empty text that came from the environment.
+    pub(super) fn each_expanded<'a>(&'a self, sink: &mut impl FnMut(&'a Self, &'a str)) {
+        match &self.value {
+            Value::String(text) if self.expanded && !text.is_empty() => sink(self, text),
+            Value::List(items) => items.iter().for_each(|item| item.each_expanded(sink)),
+            Value::Table(entries) => entries.iter().for_each(|entry| entry.value.each_expanded(sink)),
+            _ => {}
+        }
+    }
+
     /// Feeds everything but the places to `sink`, in an order that does not depend on how keys were written.
     pub(super) fn digest(&self, sink: &mut impl FnMut(&[u8])) {
         match &self.value {

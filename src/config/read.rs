@@ -126,6 +126,21 @@ pub(super) fn listed<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
     }
 }
 
+/// What serde expects, in the words of this file format.
+fn plainly(expected: &dyn Expected) -> String {
+    let text = expected.to_string();
+    match text.as_str() {
+        "a boolean" => "`true` or `false`".into(),
+        "a sequence" => "a list".into(),
+        "a map" => "a table".into(),
+        "u8" | "u16" | "u32" | "u64" | "usize" => "a whole number".into(),
+        "i8" | "i16" | "i32" | "i64" | "isize" => "a whole number, with or without a sign".into(),
+        "f32" | "f64" => "a number".into(),
+        _ if text.starts_with("struct ") => "a table".into(),
+        _ => text,
+    }
+}
+
 fn suggestion(written: &str, known: &[&str]) -> String {
     nearest(written, known.iter().copied())
         .map_or_else(|| format!("expected {}", listed(known.iter().copied())), |near| format!("did you mean `{near}`?"))
@@ -137,7 +152,7 @@ impl de::Error for Wrong {
     }
 
     fn invalid_type(found: Unexpected<'_>, expected: &dyn Expected) -> Self {
-        let expected = expected.to_string();
+        let expected = plainly(expected);
         let found = match found {
             Unexpected::Bool(_) => "a boolean",
             Unexpected::Unsigned(_) | Unexpected::Signed(_) | Unexpected::Float(_) => "a number",
@@ -149,7 +164,7 @@ impl de::Error for Wrong {
         let quote = expected.contains("string") && matches!(found, "a number" | "a boolean");
         let help = match (expected.as_str(), found) {
             _ if quote => Some("put it in quotes to make it a string".to_owned()),
-            ("a boolean", "a string") => Some("write `true` or `false`".to_owned()),
+            ("`true` or `false`", "a string") => Some("in YAML 1.2, `yes`, `no`, `on` and `off` are strings".to_owned()),
             _ => None,
         };
         let message = format!("expected {expected}, found {found}");
@@ -157,7 +172,7 @@ impl de::Error for Wrong {
     }
 
     fn invalid_value(_: Unexpected<'_>, expected: &dyn Expected) -> Self {
-        Self::new(codes::BAD_VALUE, format!("expected {expected}"), "not this".into())
+        Self::new(codes::BAD_VALUE, format!("expected {}", plainly(expected)), "not this".into())
     }
 
     fn invalid_length(len: usize, expected: &dyn Expected) -> Self {

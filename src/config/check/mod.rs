@@ -12,7 +12,7 @@ mod route;
 mod tie;
 mod upstream;
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -55,6 +55,7 @@ pub fn check(
     };
     check.run();
     let Check { plan, mut found, .. } = check;
+    redact(&mut found, sources);
     let mut seen = HashSet::new();
     found.retain(|diagnostic| seen.insert(diagnostic.clone()));
     // Errors first, then by place, so that the report reads like the file.
@@ -95,7 +96,10 @@ impl<'a> Check<'a> {
         self.plan.chain = self.chain(&self.document.uses, chain::Place::File).uses;
         self.plan.failure_pages = self.pages(&self.document.failure_pages);
         self.routes();
-        self.unused();
+        // Where something is broken, nobody knows what else was meant to be used.
+        if !self.found.iter().any(Diagnostic::is_error) {
+            self.unused();
+        }
     }
 
     fn report(&mut self, diagnostic: Diagnostic) {
@@ -245,6 +249,31 @@ impl<'a> Check<'a> {
             None => unknown = unknown.help(format!("known: {}", known.join(", "))),
         }
         self.report(unknown);
+    }
+}
+
+/// A value from the environment that found its way into a message is shown as it is written, `${NAME}`.
+fn redact(found: &mut [Diagnostic], sources: &Sources) {
+    let mut expanded = HashMap::new();
+    for file in sources.files() {
+        if let Some(node) = &file.node {
+            node.each_expanded(&mut |node, value| {
+                expanded.insert(&node.span, (value, file.text.get(node.span.start..node.span.end).unwrap_or("…")));
+            });
+        }
+    }
+    if expanded.is_empty() {
+        return;
+    }
+    for diagnostic in found {
+        let spans: Vec<Span> = diagnostic.labels.iter().map(|label| label.span.clone()).collect();
+        for (value, written) in spans.iter().filter_map(|span| expanded.get(span)) {
+            let labels = diagnostic.labels.iter_mut().map(|label| &mut label.text);
+            let others = diagnostic.help.iter_mut().chain(&mut diagnostic.note);
+            for text in labels.chain(others).chain([&mut diagnostic.message]) {
+                *text = text.replace(value, written.trim_matches('"'));
+            }
+        }
     }
 }
 
