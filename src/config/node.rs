@@ -1,5 +1,7 @@
 //! What the YAML says, before anybody asks what it means: scalars, lists and tables, each with its exact place.
 
+#![allow(missing_docs, reason = "a variant is named after what it is written as")]
+
 use std::fmt;
 
 use super::diagnostic::Span;
@@ -48,6 +50,23 @@ impl Node {
         match &self.value {
             Value::Table(entries) => entries.iter().find(|entry| entry.key == key),
             _ => None,
+        }
+    }
+
+    /// Whether it is a table, or nothing at all, which is an empty one.
+    #[must_use]
+    pub fn is_table(&self) -> bool {
+        matches!(self.value, Value::Table(_) | Value::Null)
+    }
+
+    /// Whether there is nothing in it.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        match &self.value {
+            Value::Null => true,
+            Value::List(items) => items.is_empty(),
+            Value::Table(entries) => entries.is_empty(),
+            _ => false,
         }
     }
 

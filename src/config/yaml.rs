@@ -16,7 +16,7 @@ use super::scalar::{Environment, Unexpanded, expand, resolve};
 use crate::limits;
 
 /// Reads one document. Syntax stops at the first mistake; duplicate keys and unset names are all reported.
-pub fn parse(file: &Arc<str>, text: &str, environment: &Environment) -> Result<Node, Vec<Diagnostic>> {
+pub(super) fn parse(file: &Arc<str>, text: &str, environment: &Environment) -> Result<Node, Vec<Diagnostic>> {
     let mut builder = Builder {
         file,
         text,
@@ -309,6 +309,12 @@ impl<'a> Builder<'a> {
         let line = self.text.get(..at).and_then(|text| text.rsplit('\n').next()).unwrap_or_default();
         if line.contains('\t') || error.info().contains("tab") {
             return diagnostic.help("indent with spaces; YAML does not allow tabs there");
+        }
+        if line.ends_with("${") || line.ends_with('$') {
+            return diagnostic.help("inside `{ }` and `[ ]` it needs quotes: `\"${NAME}\"`");
+        }
+        if error.info().contains("anchor") {
+            return diagnostic.help("a text that begins with `*` or `&` needs quotes");
         }
         diagnostic
     }

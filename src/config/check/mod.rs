@@ -6,8 +6,8 @@
 mod chain;
 mod listener;
 mod matching;
-mod path;
 mod page;
+mod path;
 mod route;
 mod tie;
 mod upstream;
@@ -32,10 +32,7 @@ use crate::limits;
 use crate::wire::Address;
 
 /// Checks everything. A plan comes with its warnings; without a plan there is at least one error among what was found.
-pub fn check(
-    sources: &Sources,
-    catalogue: &dyn Catalogue,
-) -> Result<(Plan, Vec<Diagnostic>), Vec<Diagnostic>> {
+pub fn check(sources: &Sources, catalogue: &dyn Catalogue) -> Result<(Plan, Vec<Diagnostic>), Vec<Diagnostic>> {
     // What cannot be read would only be missed everywhere else.
     if !sources.found().is_empty() {
         return Err(sources.found().to_vec());
@@ -54,7 +51,9 @@ pub fn check(
         normalises: Vec::new(),
     };
     check.run();
-    let Check { plan, mut found, .. } = check;
+    let Check { mut plan, mut found, .. } = check;
+    let mut known = HashSet::new();
+    plan.inputs.retain(|path| known.insert(path.clone()));
     redact(&mut found, sources);
     let mut seen = HashSet::new();
     found.retain(|diagnostic| seen.insert(diagnostic.clone()));
@@ -122,7 +121,11 @@ impl<'a> Check<'a> {
     fn period(&mut self, period: Option<&Spanned<Period>>) -> Option<std::time::Duration> {
         let period = period?;
         if period.value.0.is_zero() {
-            self.bad_value(&period.span, "this timeout would be over before it began", "leave the key out for the default");
+            self.bad_value(
+                &period.span,
+                "this timeout would be over before it began",
+                "leave the key out for the default",
+            );
         }
         Some(period.value.0)
     }
@@ -150,14 +153,20 @@ impl<'a> Check<'a> {
                 self.plan.admin.bind = match self.bind(&bind.span, &bind.value.0) {
                     Some(Address::Ip(address)) => Some(address),
                     Some(_) => {
-                        self.bad_value(&bind.span, "the admin address must be an IP address", "use `admin: { socket: … }` for a Unix socket");
+                        self.bad_value(
+                            &bind.span,
+                            "the admin address must be an IP address",
+                            "use `admin: { socket: … }` for a Unix socket",
+                        );
                         None
                     }
                     None => None,
                 };
                 if self.plan.admin.bind.is_some_and(|address| !address.ip().is_loopback()) {
                     let open = Diagnostic::warning(codes::DOUBTFUL, "metrics and health are open to other machines");
-                    self.report(open.at(&bind.span, "not a loopback address").help("bind 127.0.0.1 unless that is meant"));
+                    self.report(
+                        open.at(&bind.span, "not a loopback address").help("bind 127.0.0.1 unless that is meant"),
+                    );
                 }
             }
         }

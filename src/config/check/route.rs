@@ -101,9 +101,7 @@ impl Check<'_> {
     fn targets(&mut self, to: &Spanned<To>, upstreams: &HashMap<String, usize>) -> Vec<Target> {
         let named: Vec<(Spanned<String>, u64)> = match &to.value {
             To::Name(name) => vec![(Spanned { span: to.span.clone(), value: name.clone() }, 1)],
-            To::Weights(weights) => {
-                weights.0.iter().map(|(name, weight)| (name.clone(), weight.value.0)).collect()
-            }
+            To::Weights(weights) => weights.0.iter().map(|(name, weight)| (name.clone(), weight.value.0)).collect(),
         };
         let mut targets = Vec::new();
         for (name, weight) in &named {
