@@ -161,4 +161,6 @@ limits! {
     REGEX_BYTES_MAX: usize = 1024 * 1024;
     /// Milliseconds that any duration in the configuration may last: 30 days.
     PERIOD_MS_MAX: u64 = 30 * 24 * 60 * 60 * 1000;
+    /// Diagnostics shown in one report; the rest are counted. Nobody mends more in one go.
+    DIAGNOSTICS_SHOWN_MAX: usize = 100;
 }

@@ -122,7 +122,10 @@ fn other_formats_say_the_same() {
     assert_eq!(json[0]["places"][0]["line"], 3);
     assert_eq!(json[0]["places"][0]["column"], 16);
     let github = render_github(&found, &sources);
-    assert!(github.starts_with("::error file=gateway.yaml,line=3,col=16,title=E0107::there is no upstream"), "{github}");
+    assert!(
+        github.starts_with("::error file=gateway.yaml,line=3,col=16,title=E0107::there is no upstream"),
+        "{github}"
+    );
     assert!(render_all(&found, &sources, true).contains("\u{1b}["));
 }
 
@@ -147,7 +150,10 @@ fn options_merge_and_have_fingerprints() {
              routes: [{{ to: a, use: [{{ policy: p, with: {with} }}] }}]\n"
         );
         let sources = Sources::from_text("gateway.yaml", &text);
-        check(&sources, &Fake).map(|(plan, _)| plan.routes[0].chain[0].options.clone()).map_err(|found| render_all(&found, &sources, false)).unwrap()
+        check(&sources, &Fake)
+            .map(|(plan, _)| plan.routes[0].chain[0].options.clone())
+            .map_err(|found| render_all(&found, &sources, false))
+            .unwrap()
     };
     let (one, same, other) = (
         plan("{ request: { set: { b: \"3\" } }, response: { remove: [x] } }"),
@@ -162,10 +168,51 @@ fn options_merge_and_have_fingerprints() {
 /// Texts that look like configurations, and some that do not.
 fn yamlish() -> impl Strategy<Value = String> {
     let piece = prop::sample::select(vec![
-        "version: 1\n", "listeners:", "upstreams: {", "}", "[", "]", "- ", "\n  ", "\n", ": ", ", ", "\"", "'", "${", "$${A}",
-        "${A:-b}", "}", "*a", "&a ", "!!str ", "|\n", ">-\n ", "---\n", "...\n", "%TAG ! x\n", "# c\n", "? ", "é", "\u{feff}",
-        "\t", "\r\n", "routes:\n  - to: ", "match: { path: /a/* }", "web", "bind: 80", "use: [any]", "~", "0x", "1e9", "<<: ",
-        "policies: { p: { any: { a: 1 } } }", "failure_pages: { 404: x }", "\0", "\u{2028}", "secrets: { s: { env: A } }",
+        "version: 1\n",
+        "listeners:",
+        "upstreams: {",
+        "}",
+        "[",
+        "]",
+        "- ",
+        "\n  ",
+        "\n",
+        ": ",
+        ", ",
+        "\"",
+        "'",
+        "${",
+        "$${A}",
+        "${A:-b}",
+        "}",
+        "*a",
+        "&a ",
+        "!!str ",
+        "|\n",
+        ">-\n ",
+        "---\n",
+        "...\n",
+        "%TAG ! x\n",
+        "# c\n",
+        "? ",
+        "é",
+        "\u{feff}",
+        "\t",
+        "\r\n",
+        "routes:\n  - to: ",
+        "match: { path: /a/* }",
+        "web",
+        "bind: 80",
+        "use: [any]",
+        "~",
+        "0x",
+        "1e9",
+        "<<: ",
+        "policies: { p: { any: { a: 1 } } }",
+        "failure_pages: { 404: x }",
+        "\0",
+        "\u{2028}",
+        "secrets: { s: { env: A } }",
     ]);
     prop::collection::vec(piece, 0..40).prop_map(|pieces| pieces.concat())
 }

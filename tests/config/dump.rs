@@ -111,7 +111,10 @@ fn matching(matching: &Match) -> String {
             format!("template {segments:?}{}", if *open { " open" } else { "" })
         }
     };
-    format!("hosts {hosts:?} path {path} methods {:?} headers {:?} query {:?}", matching.methods, matching.headers, matching.query)
+    format!(
+        "hosts {hosts:?} path {path} methods {:?} headers {:?} query {:?}",
+        matching.methods, matching.headers, matching.query
+    )
 }
 
 /// A YAML text as JSON, unexpanded, as an editor sees it; `None` where it is no YAML.

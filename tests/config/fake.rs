@@ -65,7 +65,8 @@ impl Catalogue for Fake {
                 let redirect: Redirect = options.read().map_err(one)?;
                 if let Some(status) = redirect.status.filter(|status| !(300..400).contains(&status.value)) {
                     return Err(vec![
-                        Diagnostic::error(codes::BAD_VALUE, "a redirect has a status from 300 to 399").at(&status.span, ""),
+                        Diagnostic::error(codes::BAD_VALUE, "a redirect has a status from 300 to 399")
+                            .at(&status.span, ""),
                     ]);
                 }
                 Ok(Places { answers: true, ..Places::EXCHANGE })
