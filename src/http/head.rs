@@ -65,9 +65,9 @@ pub(super) struct Field {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum State {
-    /// As it arrived: its line can be copied whole.
-    Original,
-    /// Set by us or a policy: the value, or both, lie behind the parsed part.
+    /// Its line stands whole in the arena, as it arrived or as it was added: it can be copied.
+    Line,
+    /// Its value was set anew and lies apart from its name.
     Set,
     Removed,
 }
@@ -273,37 +273,54 @@ impl Head {
 
     /// Sets a field: its first line is repointed, further ones are removed. The value must be a field value.
     pub fn set(&mut self, name: &FieldName, value: &[u8]) {
-        let value_range = self.append(value);
-        let mut found = false;
+        let mut value_range = None;
         for index in 0..self.fields.len() {
             let field = self.fields[index];
             if field.state == State::Removed || !self.is_named(&field, name) {
                 continue;
             }
-            let field = &mut self.fields[index];
-            if found {
-                field.state = State::Removed;
-            } else {
-                (field.value_at, field.value_len, field.state) = (value_range.at, value_range.len, State::Set);
-                found = true;
+            if value_range.is_some() {
+                self.fields[index].state = State::Removed;
+                continue;
             }
+            let range = self.append(value);
+            let field = &mut self.fields[index];
+            (field.value_at, field.value_len, field.state) = (range.at, range.len, State::Set);
+            value_range = Some(range);
         }
-        if !found {
-            self.push(name, value_range);
+        if value_range.is_none() {
+            self.add(name, value);
         }
     }
 
     /// Adds a line behind all others.
     pub fn add(&mut self, name: &FieldName, value: &[u8]) {
-        let value = self.append(value);
-        self.push(name, value);
+        self.add_line(name.as_str(), name.known(), value);
     }
 
-    /// Adds a line of a known field without a look-up.
+    /// Adds a line of a known field.
     pub fn add_known(&mut self, known: Known, value: &[u8]) {
-        let name = self.append(known.name().as_bytes());
-        let value = self.append(value);
-        self.push_ranges(name, value, known);
+        self.add_line(known.name(), known, value);
+    }
+
+    /// Writes the line as it will leave, so that it leaves in one copy with its neighbours.
+    fn add_line(&mut self, name: &str, known: Known, value: &[u8]) {
+        let name_at = self.bytes.len();
+        self.bytes.reserve(name.len() + value.len() + 4);
+        self.bytes.extend_from_slice(name.as_bytes());
+        self.bytes.extend_from_slice(b": ");
+        let value_at = self.bytes.len();
+        self.bytes.extend_from_slice(value);
+        self.bytes.extend_from_slice(b"\r\n");
+        self.present |= known.bit();
+        self.fields.push(Field {
+            name_at: name_at as u32,
+            value_at: value_at as u32,
+            value_len: value.len() as u32,
+            name_len: name.len() as u16,
+            known,
+            state: State::Line,
+        });
     }
 
     /// Removes every line of a field; says whether there was one.
@@ -371,23 +388,6 @@ impl Head {
         let at = self.bytes.len() as u32;
         self.bytes.extend_from_slice(text);
         Range { at, len: text.len() as u32 }
-    }
-
-    fn push(&mut self, name: &FieldName, value: Range) {
-        let range = self.append(name.as_str().as_bytes());
-        self.push_ranges(range, value, name.known());
-    }
-
-    fn push_ranges(&mut self, name: Range, value: Range, known: Known) {
-        self.present |= known.bit();
-        self.fields.push(Field {
-            name_at: name.at,
-            value_at: value.at,
-            value_len: value.len,
-            name_len: name.len as u16,
-            known,
-            state: State::Set,
-        });
     }
 
     fn is_named(&self, field: &Field, name: &FieldName) -> bool {

@@ -57,12 +57,14 @@ pub fn request(bytes: &[u8], fields_max: usize, head: &mut Head) -> Result<(), R
         Err(reason) => return Err(reason),
         Ok((start, version)) => {
             (head.start, head.version) = (start, version);
+            drop_empty_line(head);
             return Ok(());
         }
     }
     head.fields.clear();
     let (start, version) = tokenise_request(&head.bytes, fields_max, &mut head.fields, &mut head.present)?;
     (head.start, head.version) = (start, version);
+    drop_empty_line(head);
     Ok(())
 }
 
@@ -87,7 +89,13 @@ pub fn response(bytes: &[u8], fields_max: usize, head: &mut Head) -> Result<(), 
     }
     head.start = Start::Response { status, reason };
     collect(base, parsed.headers, &mut head.fields, &mut head.present);
+    drop_empty_line(head);
     Ok(())
+}
+
+/// The line that ended the head goes, so that lines which are added stand right behind those that arrived.
+fn drop_empty_line(head: &mut Head) {
+    head.bytes.truncate(head.bytes.len().saturating_sub(2));
 }
 
 fn tokenise_request(
@@ -123,7 +131,7 @@ fn collect(base: usize, headers: &[Header<'_>], fields: &mut Vec<Field>, present
             value_len: value.len,
             name_len: name.len as u16,
             known,
-            state: State::Original,
+            state: State::Line,
         });
     }
 }
