@@ -1,6 +1,7 @@
 //! Gatewright: the proxy you program.
 pub mod clock;
 pub mod config;
+pub mod control;
 pub mod drain;
 pub mod failure;
 pub mod hook;

@@ -77,4 +77,12 @@ limits! {
     LOG_WARN_MS: u64 = 10_000;
     /// Milliseconds the last lines of the access log are waited for when the process ends.
     LOG_FINISH_MS: u64 = 2_000;
+    /// Milliseconds of quiet after which changed files are looked at: editors and ConfigMaps write in several steps.
+    WATCH_QUIET_MS: u64 = 300;
+    /// Milliseconds after which they are looked at though it is not quiet.
+    WATCH_RESTLESS_MS: u64 = 2_000;
+    /// Milliseconds between two looks when no event came: network file systems send none.
+    WATCH_POLL_MS: u64 = 10_000;
+    /// Symbolic links followed in one watched path.
+    WATCH_LINKS_MAX: usize = 40;
 }

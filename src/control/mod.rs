@@ -1,0 +1,3 @@
+//! What happens to the process.
+
+pub mod watch;
