@@ -2,7 +2,8 @@
 //!
 //! Directories are watched, never files: editors rename a new file over the old one, and a ConfigMap swaps a symbolic
 //! link beside it. An event only says "look": what counts is the hash of each input, and a look now and then finds what
-//! no event told (a directory renamed further up, a network file system). An input that is a directory stands for the names in it (the files of an `include` pattern).
+//! no event told (a directory renamed further up, a network file system). An input that is a directory stands for the
+//! names in it (the files of an `include` pattern).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
