@@ -31,4 +31,134 @@ limits! {
     UPSTREAM_IDLE_TIMEOUT_MS: u64 = 60_000;
     /// Connections one listener holds at most, process-wide.
     LISTENER_CONNECTIONS_MAX: usize = 65_536;
+    /// Milliseconds between two sweeps of a worker's deadlines: a timeout is late by this much at most.
+    CLOCK_TICK_MS: u64 = 10;
+    /// Ticks a deadline wheel reaches ahead; further deadlines pass through it more than once.
+    CLOCK_WHEEL_TICKS: usize = 1024;
+    /// Bytes of a pooled read buffer: a 16 KiB body with its head arrives in one read.
+    BUFFER_BYTES: usize = 32 * 1024;
+    /// Bytes of the buffer that a long body gets while it runs: fewer, larger reads and writes.
+    BUFFER_LARGE_BYTES: usize = 256 * 1024;
+    /// Bytes of a body after which it counts as long.
+    BODY_LONG_BYTES: u64 = 64 * 1024;
+    /// Read buffers a worker keeps for reuse: 2 MiB.
+    BUFFERS_KEPT: usize = 64;
+    /// Large buffers a worker keeps for reuse: 4 MiB.
+    BUFFERS_LARGE_KEPT: usize = 16;
+    /// Heads and out-buffers a worker keeps for reuse.
+    HEADS_KEPT: usize = 256;
+    /// Bytes over which a head's or out-buffer's memory is not kept for reuse.
+    HEAD_KEPT_BYTES_MAX: usize = 8 * 1024;
+    /// Bytes queued for a connection before its source is no longer read.
+    QUEUE_BYTES_MAX: usize = 64 * 1024;
+    /// Bytes one in-memory connection holds in each direction.
+    MEMORY_PIPE_BYTES: usize = 64 * 1024;
+    /// Bytes of a chunk up to which it is copied behind its head instead of being written from its own buffer.
+    CHUNK_COPIED_BYTES_MAX: usize = 1024;
+    /// Bytes of one chunk-size line with its extensions, CRLF included: nobody is known to use extensions.
+    CHUNK_LINE_BYTES_MAX: u16 = 256;
+    /// Bytes of chunk framing beyond what the data of its chunk pays for: tiny chunks with long extensions end here.
+    CHUNK_OVERHEAD_BYTES_MAX: u32 = 16 * 1024;
+    /// Bytes of framing that each chunk may have without being counted: plain chunks, even of one byte, cost nothing.
+    CHUNK_OVERHEAD_BYTES_FREE: u32 = 16;
+    /// Bytes of one trailer section: digests and gRPC's status need some 100.
+    TRAILER_BYTES_MAX: usize = 8 * 1024;
+    /// Field lines of one trailer section.
+    TRAILER_FIELDS_MAX: usize = 64;
+    /// Connections the kernel queues for a listener; it caps this by net.core.somaxconn.
+    ACCEPT_BACKLOG: i32 = 4096;
+    /// Milliseconds before accepting is tried again after it failed (no file descriptor left).
+    ACCEPT_BACKOFF_MS: u64 = 100;
+    /// Connections accepted before the connections that are there get their turn.
+    ACCEPTS_PER_TURN: u32 = 64;
+    /// Milliseconds an idle connection gets, once we drain, to send a request that may be under way already.
+    DRAIN_IDLE_GRACE_MS: u64 = 1_000;
+    /// Milliseconds to read what a client still sends after our last answer, so that it gets to read that answer.
+    LINGER_MS: u64 = 2_000;
+    /// Bytes to read in that time.
+    LINGER_BYTES_MAX: usize = 1024 * 1024;
+    /// Milliseconds a connection to an endpoint may wait in the pool: below the 60 to 75 s after which origins close.
+    POOL_IDLE_MS: u64 = 55_000;
+    /// Idle connections a worker keeps for one endpoint.
+    POOL_IDLE_PER_ENDPOINT_MAX: usize = 512;
+    /// Milliseconds of silence after which a tunnel ends.
+    TUNNEL_IDLE_MS: u64 = 600_000;
+    /// Attempts to get a response, the first included.
+    ATTEMPTS_MAX: u32 = 3;
+    /// Milliseconds a client that waits for 100 (Continue) waits for the origin's before it gets ours.
+    CONTINUE_AFTER_MS: u64 = 1_000;
+    /// Interim responses passed on for one request.
+    INTERIM_RESPONSES_MAX: u32 = 16;
+    /// Bytes of a request's body read and thrown away after an early answer, to keep the connection.
+    DISCARD_BYTES_MAX: u64 = 256 * 1024;
+    /// Bytes of a response head that an origin may send.
+    UPSTREAM_HEAD_BYTES_MAX: usize = 32 * 1024;
+    /// Field lines of a response head that an origin may send.
+    UPSTREAM_FIELDS_MAX: usize = 200;
+    /// Bytes of a request id that a trusted neighbour may send.
+    REQUEST_ID_BYTES_MAX: usize = 128;
+    /// Values that policies may put on one exchange.
+    VALUES_MAX: usize = 64;
+    /// Bytes of one value.
+    VALUE_BYTES_MAX: usize = 4096;
+    /// Milliseconds a DNS answer is used at least: a zero time to live must not become a query per request.
+    RESOLVE_TTL_MIN_MS: u64 = 1_000;
+    /// Milliseconds a DNS answer is used at most: a move is noticed within five minutes, whatever the zone says.
+    RESOLVE_TTL_MAX_MS: u64 = 300_000;
+    /// Milliseconds until a failed resolution is tried again; doubles with every failure.
+    RESOLVE_BACKOFF_MIN_MS: u64 = 1_000;
+    /// Milliseconds between two tries of a name that keeps failing, at most.
+    RESOLVE_BACKOFF_MAX_MS: u64 = 30_000;
+    /// Milliseconds a start or a reload waits for new names to be resolved before it goes on without them.
+    RESOLVE_FIRST_MS: u64 = 3_000;
+    /// Milliseconds one DNS server has to answer before it is asked again.
+    RESOLVE_TIMEOUT_MS: u64 = 2_000;
+    /// Addresses taken from one DNS answer; the rest is ignored.
+    RESOLVE_ADDRESSES_MAX: usize = 256;
+    /// Milliseconds between two looks at the pool's idle connections.
+    POOL_SWEEP_MS: u64 = 1_000;
+    /// Bytes of a worker's stack.
+    WORKER_STACK_BYTES: usize = 4 * 1024 * 1024;
+    /// Messages that may wait for a worker.
+    MAILBOX_MESSAGES_MAX: usize = 16;
+    /// Events that may wait for the control thread.
+    EVENTS_MAX: usize = 64;
+    /// Milliseconds that a stopping process gives to what it has begun.
+    DRAIN_LIMIT_MS: u64 = 30_000;
+    /// Bytes of access log a worker gathers before it hands them to the writer.
+    LOG_BUFFER_BYTES: usize = 64 * 1024;
+    /// Milliseconds after which a line of the access log is handed over even if the buffer is not full.
+    LOG_FLUSH_MS: u64 = 1_000;
+    /// Buffers that wait for the log's writer; what comes beyond them is dropped and counted.
+    LOG_QUEUE_BUFFERS: usize = 128;
+    /// Milliseconds between two warnings about an access log that cannot be written.
+    LOG_WARN_MS: u64 = 10_000;
+    /// Milliseconds the last lines of the access log are waited for when the process ends.
+    LOG_FINISH_MS: u64 = 2_000;
+    /// Fewest bytes `head_bytes` may be lowered to: an ordinary browser needs about 1 KiB.
+    HEAD_BYTES_FLOOR: usize = 1024;
+    /// Bytes of one configuration file, and of what `${NAME}` may add to it: 1 MiB is about 10,000 routes.
+    CONFIG_BYTES_MAX: usize = 1024 * 1024;
+    /// Levels of nesting in a configuration file; the deepest noun needs seven.
+    CONFIG_DEPTH_MAX: usize = 32;
+    /// Files of one configuration, the main one included: each is read and parsed at every reload.
+    CONFIG_FILES_MAX: usize = 512;
+    /// Files between the main one and the deepest include.
+    CONFIG_INCLUDE_DEPTH_MAX: usize = 4;
+    /// Bytes of a failure page: it is held in memory and sent in one piece.
+    FAILURE_PAGE_BYTES_MAX: usize = 256 * 1024;
+    /// Bytes of a secret: a large certificate chain fits.
+    SECRET_BYTES_MAX: usize = 64 * 1024;
+    /// Policies in one chain (file, listener and route, or an upstream's): active seats are bits of one word.
+    POLICIES_PER_CHAIN_MAX: usize = 64;
+    /// Worker threads: more than any machine has cores is a mistake.
+    WORKERS_MAX: usize = 1024;
+    /// Most endpoints that one upstream may list.
+    ENDPOINTS_MAX: usize = 4096;
+    /// Most a weight may be: sums of weights stay far from the end of 32 bits.
+    WEIGHT_MAX: u32 = 65_535;
+    /// Bytes that a compiled `path_regex` or value `regex` may take.
+    REGEX_BYTES_MAX: usize = 1024 * 1024;
+    /// Milliseconds that any duration in the configuration may last: 30 days.
+    PERIOD_MS_MAX: u64 = 30 * 24 * 60 * 60 * 1000;
 }

@@ -158,7 +158,7 @@ pub struct Match {
     pub query: Vec<(String, ValuePattern)>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum HostPattern {
     /// `shop.example.com`, lower case, no port.
     Exact(String),

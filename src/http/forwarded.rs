@@ -1,5 +1,10 @@
 //! X-Forwarded-*, Forwarded (RFC 7239) and Via (RFC 9110 section 7.6.3).
 
+use std::net::IpAddr;
+
+use super::head::Head;
+use super::name::{FieldName, Known};
+
 /// Which fields tell the origin about the client.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Forwarded {
@@ -13,8 +18,86 @@ pub struct Forwarded {
     pub via_response: bool,
 }
 
+/// Who asked, as far as these fields tell.
+#[derive(Debug, Clone, Copy)]
+pub struct Asker<'a> {
+    pub address: IpAddr,
+    /// `address` as text, made once per connection.
+    pub address_text: &'a str,
+    pub secure: bool,
+    /// What it says of those before it is believed.
+    pub trusted: bool,
+}
+
 impl Default for Forwarded {
     fn default() -> Self {
         Self { x_forwarded: true, forwarded: false, via: Some("gatewright".into()), via_response: false }
     }
+}
+
+/// Writes the fields into a request's head. What an untrusted client says about itself is removed.
+pub fn apply(head: &mut Head, rules: &Forwarded, asker: &Asker<'_>) {
+    let proto = if asker.secure { "https" } else { "http" };
+    let host_len = head.known(Known::Host).map_or(0, <[u8]>::len);
+    let mut host = [0; 256];
+    let host_len = host_len.min(host.len());
+    if let Some(value) = head.known(Known::Host) {
+        host[..host_len].copy_from_slice(&value[..host_len]);
+    }
+    let host = &host[..host_len];
+    if !asker.trusted {
+        for known in [Known::Forwarded, Known::XForwardedFor, Known::XForwardedProto, Known::XForwardedHost] {
+            head.remove_known(known);
+        }
+    }
+    if rules.x_forwarded {
+        append(head, Known::XForwardedFor, asker.address_text.as_bytes());
+        if !head.has(Known::XForwardedProto) {
+            head.add_known(Known::XForwardedProto, proto.as_bytes());
+        }
+        if !head.has(Known::XForwardedHost) && !host.is_empty() {
+            head.add_known(Known::XForwardedHost, host);
+        }
+    }
+    if rules.forwarded {
+        append(head, Known::Forwarded, element(asker, proto, host).as_bytes());
+    }
+    if let Some(pseudonym) = &rules.via {
+        via(head, pseudonym);
+    }
+}
+
+/// Adds us to Via.
+pub fn via(head: &mut Head, pseudonym: &str) {
+    let mut text = Vec::with_capacity(pseudonym.len() + 4);
+    text.extend_from_slice(b"1.1 ");
+    text.extend_from_slice(pseudonym.as_bytes());
+    append(head, Known::Via, &text);
+}
+
+fn element(asker: &Asker<'_>, proto: &str, host: &[u8]) -> String {
+    let node = match asker.address {
+        IpAddr::V4(address) => address.to_string(),
+        IpAddr::V6(address) => format!("\"[{address}]\""),
+    };
+    let host = String::from_utf8_lossy(host);
+    let plain = host.bytes().all(super::name::is_token);
+    let quote = if plain { "" } else { "\"" };
+    let host = if host.is_empty() { String::new() } else { format!(";host={quote}{host}{quote}") };
+    format!("for={node}{host};proto={proto}")
+}
+
+/// Appends to a list field, making one line of several.
+fn append(head: &mut Head, known: Known, element: &[u8]) {
+    if !head.has(known) {
+        head.add_known(known, element);
+        return;
+    }
+    let mut list = Vec::new();
+    for value in head.all_known(known) {
+        list.extend_from_slice(value);
+        list.extend_from_slice(b", ");
+    }
+    list.extend_from_slice(element);
+    head.set(&FieldName::from(known), &list);
 }

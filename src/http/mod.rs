@@ -2,7 +2,15 @@
 //!
 //! Rules that an operator may set arrive as plain data ([`Rules`]).
 
+pub mod admit;
+pub mod authority;
+pub mod date;
 pub mod forwarded;
+pub mod h1;
+pub mod head;
+pub mod hop_by_hop;
+pub mod media;
+pub mod name;
 pub mod target;
 
 /// What holds for every message of one listener; plain data, filled by `config`.

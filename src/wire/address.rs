@@ -10,7 +10,10 @@ use std::sync::Arc;
 pub enum Address {
     Ip(SocketAddr),
     /// A DNS name, re-resolved by its time to live.
-    Name { host: Arc<str>, port: u16 },
+    Name {
+        host: Arc<str>,
+        port: u16,
+    },
     /// `unix:/path`
     Unix(PathBuf),
     /// `memory:name`: a listener of this process, met without a socket.

@@ -13,3 +13,4 @@
 
 mod actors;
 mod harness;
+mod plain;

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 pub mod client;
 pub mod origin;
+pub mod proxy;
 pub mod strict;
 pub mod wire;
 
@@ -17,6 +18,8 @@ pub mod wire;
 pub use client::{Client, Response};
 #[allow(unused_imports, reason = "as above")]
 pub use origin::{Conn, Origin, Request};
+#[allow(unused_imports, reason = "as above")]
+pub use proxy::Proxy;
 
 /// How long any actor waits for anything before the test fails.
 pub const PATIENCE: Duration = Duration::from_secs(10);

@@ -1,0 +1,188 @@
+//! Listeners: addresses, neighbours, rules.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use ipnet::IpNet;
+
+use super::super::codes;
+use super::super::diagnostic::{Diagnostic, Span};
+use super::super::document::{self, EncodedSlash};
+use super::super::plan;
+use super::super::shapes::Via;
+use super::super::spanned::Spanned;
+use super::chain::Place;
+use super::{Check, clamp};
+use crate::http::forwarded::Forwarded;
+use crate::http::{Rules, target};
+use crate::limits;
+use crate::wire::Address;
+
+// === impl Check ===
+
+impl Check<'_> {
+    pub(super) fn listeners(&mut self) {
+        let document = self.document;
+        let mut bound: Vec<(Address, &Span)> = Vec::new();
+        if let (Some(admin), Some(address)) = (&document.admin, self.plan.admin.bind)
+            && let Some(bind) = &admin.value.bind
+        {
+            bound.push((Address::Ip(address), &bind.span));
+        }
+        for (name, listener) in &document.listeners.0 {
+            self.later("tls", listener.tls.as_ref());
+            self.later("proxy_protocol", listener.proxy_protocol.as_ref());
+            let bind = self.bind(&listener.bind.span, &listener.bind.value.0);
+            if let Some(bind) = &bind {
+                self.bound_once(bind, &listener.bind.span, &mut bound);
+            }
+            let rules = self.rules(listener);
+            self.normalises.push(rules.normalise);
+            let timeouts = self.listener_timeouts(listener.timeouts.as_ref());
+            let trusted = listener.trusted.iter().filter_map(|net| self.network(net)).collect();
+            let connections = listener.limits.as_ref().and_then(|limits| limits.connections);
+            let chain = self.chain(&listener.uses, Place::Listener).uses;
+            let failure_pages = self.pages(&listener.failure_pages);
+            let Some(bind) = bind else { continue };
+            self.plan.listeners.push(plan::Listener {
+                name: name.value.clone(),
+                span: name.span.clone(),
+                bind,
+                trusted,
+                rules: Arc::new(rules),
+                timeouts,
+                connections_max: connections.map_or(limits::LISTENER_CONNECTIONS_MAX, |max| clamp(max.0)),
+                chain,
+                failure_pages,
+            });
+        }
+        if document.declarations(document::Noun::Listener).next().is_none() {
+            let file = self.sources.files().first().map(|file| Arc::clone(&file.name)).unwrap_or_default();
+            let none = Diagnostic::error(codes::NO_LISTENER, "there is no listener, so nothing could ever arrive");
+            self.report(none.at(&Span::new(&file, 0, 0), "").help("add one: `listeners: { web: { bind: 8080 } }`"));
+        }
+    }
+
+    /// A port, or an address that can be bound.
+    pub(super) fn bind(&mut self, span: &Span, text: &str) -> Option<Address> {
+        if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) {
+            let Ok(port) = text.parse::<u16>() else {
+                self.bad_value(span, format!("there is no port {text}"), "ports are numbers from 1 to 65535");
+                return None;
+            };
+            return Some(Address::Ip(SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), port)));
+        }
+        match Address::parse(text) {
+            Ok(Address::Name { host, port }) => {
+                let message = format!("`{host}` is a name, and only addresses can be bound");
+                let ip = if &*host == "localhost" { "127.0.0.1" } else { "0.0.0.0" };
+                self.bad_value(span, message, &format!("write `\"{ip}:{port}\"`, or the port alone for all addresses"));
+                None
+            }
+            Ok(address) => Some(address),
+            Err(why) => {
+                let bad = Diagnostic::error(codes::BAD_VALUE, "this is not an address that can be bound");
+                self.report(bad.at(span, why.to_string()).help("as in `8080`, `\"127.0.0.1:8080\"` or `unix:/run/web.sock`"));
+                None
+            }
+        }
+    }
+
+    fn bound_once<'a>(&mut self, bind: &Address, span: &'a Span, bound: &mut Vec<(Address, &'a Span)>) {
+        // The system picks a port for 0: a new one each time.
+        if matches!(bind, Address::Ip(address) if address.port() == 0) {
+            return;
+        }
+        match bound.iter().find(|(known, _)| known == bind) {
+            Some((_, first)) => {
+                let twice = Diagnostic::error(codes::DEFINED_TWICE, format!("`{bind}` is bound twice"));
+                self.report(twice.at(span, "second time").at(first, "first time").help("give one of them another port"));
+            }
+            None => bound.push((bind.clone(), span)),
+        }
+    }
+
+    /// A network, or an address alone.
+    fn network(&mut self, text: &Spanned<String>) -> Option<IpNet> {
+        if let Ok(address) = text.value.parse::<IpAddr>() {
+            return Some(IpNet::from(address));
+        }
+        match text.value.parse::<IpNet>() {
+            Ok(net) if net.trunc() == net => Some(net),
+            Ok(net) => {
+                let message = format!("`{}` is an address within a network", text.value);
+                let help = format!("write `{}` for the network, or `{}` for the address", net.trunc(), net.addr());
+                self.bad_value(&text.span, message, &help);
+                None
+            }
+            Err(_) => {
+                self.bad_value(&text.span, "expected an address or a network", "as in `10.0.0.0/8`, `192.0.2.7` or `fd00::/8`");
+                None
+            }
+        }
+    }
+
+    fn rules(&mut self, listener: &document::Listener) -> Rules {
+        let mut rules = Rules::default();
+        if let Some(limits) = &listener.limits {
+            if let Some(bytes) = &limits.head_bytes {
+                let ceiling = limits::HEAD_BYTES_CEILING;
+                rules.head_bytes_max = bytes.value.0;
+                if !(limits::HEAD_BYTES_FLOOR..=ceiling).contains(&bytes.value.0) {
+                    let message = format!("a head may have from {} to {ceiling} bytes", limits::HEAD_BYTES_FLOOR);
+                    self.bad_value(&bytes.span, message, "leave the key out for the default");
+                }
+            }
+            rules.fields_max = limits.fields.map_or(rules.fields_max, |max| clamp(max.0));
+        }
+        if let Some(written) = &listener.normalise {
+            let default = target::Normalise::default();
+            rules.normalise = target::Normalise {
+                dot_segments: written.dot_segments.unwrap_or(default.dot_segments),
+                unreserved: written.unreserved.unwrap_or(default.unreserved),
+                merge_slashes: written.merge_slashes.unwrap_or(default.merge_slashes),
+                encoded_slash: match written.encoded_slash {
+                    Some(EncodedSlash::Refuse) => target::EncodedSlash::Refuse,
+                    Some(EncodedSlash::Keep) => target::EncodedSlash::Keep,
+                    None => default.encoded_slash,
+                },
+            };
+        }
+        if let Some(written) = &listener.forwarded {
+            let default = Forwarded::default();
+            rules.forwarded = Forwarded {
+                x_forwarded: written.x_forwarded.unwrap_or(default.x_forwarded),
+                forwarded: written.forwarded.unwrap_or(default.forwarded),
+                via: self.via(written.via.as_ref(), default.via),
+                via_response: written.via_response.unwrap_or(default.via_response),
+            };
+        }
+        rules
+    }
+
+    fn via(&mut self, via: Option<&Spanned<Via>>, default: Option<String>) -> Option<String> {
+        let Some(via) = via else { return default };
+        match &via.value {
+            Via::On(true) => default,
+            Via::On(false) => None,
+            Via::Name(name) => {
+                if !super::matching::token(name) {
+                    self.bad_value(&via.span, "this cannot stand in a Via field", "a name of letters, digits, `-`, `_` and `.`");
+                }
+                Some(name.clone())
+            }
+        }
+    }
+
+    fn listener_timeouts(&mut self, written: Option<&document::ListenerTimeouts>) -> plan::ListenerTimeouts {
+        let head = self.period(written.and_then(|timeouts| timeouts.head.as_ref()));
+        let idle = self.period(written.and_then(|timeouts| timeouts.idle.as_ref()));
+        let body = self.period(written.and_then(|timeouts| timeouts.body.as_ref()));
+        plan::ListenerTimeouts {
+            head: head.unwrap_or(Duration::from_millis(limits::HEAD_TIMEOUT_MS)),
+            idle: idle.unwrap_or(Duration::from_millis(limits::CLIENT_IDLE_TIMEOUT_MS)),
+            body: body.unwrap_or(Duration::from_millis(limits::CLIENT_BODY_TIMEOUT_MS)),
+        }
+    }
+}

@@ -1,0 +1,433 @@
+//! The configuration as written: the nouns of the file, one type each, with the places kept.
+//!
+//! Only this room's types and policy options derive `Deserialize`. Nothing is resolved here: names are strings, and a
+//! mistake in one entry leaves the others readable, so that all mistakes are told together.
+
+use std::borrow::Cow;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::Deserialize;
+
+use super::node::{Entry, Node, Value};
+use super::options::Options;
+use super::shapes::{AccessLog, Balance, Bind, Condition, Endpoint, Later, Texts, To, Use, Via, Whole};
+use super::spanned::{Entries, Spanned};
+use super::units::{Period, Size};
+use crate::limits;
+
+/// A Gatewright configuration.
+#[derive(Debug, Default, JsonSchema)]
+#[schemars(deny_unknown_fields, title = "gatewright.yaml", rename = "Document")]
+pub struct Document {
+    /// The version of this file's format: always 1.
+    pub version: Version,
+    /// More files of the same shape, relative to this one; `*` and `?` may stand in the last part of a path.
+    #[serde(default)]
+    pub include: Option<Spanned<Texts>>,
+    /// Worker threads. Default: one per core.
+    #[serde(default)]
+    pub workers: Option<Spanned<Whole<1, { limits::WORKERS_MAX as u64 }>>>,
+    /// One line per exchange. Default: JSON on standard output.
+    #[serde(default)]
+    pub access_log: Option<Spanned<AccessLog>>,
+    /// Where the process is looked at and steered.
+    #[serde(default)]
+    pub admin: Option<Spanned<Admin>>,
+    /// Where history is kept.
+    #[serde(default)]
+    pub state_dir: Option<Spanned<String>>,
+    /// Policies of every exchange, outermost.
+    #[serde(default, rename = "use")]
+    pub uses: Vec<Spanned<Use>>,
+    /// Name resolution.
+    #[serde(default)]
+    pub resolve: Option<Spanned<Resolve>>,
+    /// Listening addresses by name.
+    #[serde(default)]
+    pub listeners: Entries<Listener>,
+    /// Groups of endpoints by name.
+    #[serde(default)]
+    pub upstreams: Entries<Upstream>,
+    /// Secrets by name, kept by reference only.
+    #[serde(default)]
+    pub secrets: Entries<SecretTable>,
+    /// Policies by name; one key says which kind.
+    #[serde(default)]
+    pub policies: Entries<Policy>,
+    /// Where requests go. The most specific match wins; the order never matters.
+    #[serde(default)]
+    pub routes: Vec<Spanned<Route>>,
+    /// What to send instead of the plain page, by status or class of statuses.
+    #[serde(default)]
+    pub failure_pages: Pages,
+    /// Names that were written, well or not: a broken definition is reported once, not at every use.
+    #[schemars(skip)]
+    pub(super) declared: Vec<(Noun, Spanned<String>)>,
+}
+
+/// Which table a name stands in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Noun {
+    Listener,
+    Upstream,
+    Policy,
+    Secret,
+}
+
+/// The version of the file format: there is one.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Version;
+
+/// Files by status (`404`) or class (`5xx`).
+pub type Pages = Entries<Spanned<String>>;
+
+/// `access_log:` as a table.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AccessLogTable {
+    /// Default: json.
+    pub format: Option<LogFormat>,
+    /// `stdout`, or a path. Default: stdout.
+    pub file: Option<Spanned<String>>,
+}
+
+/// How a line of the access log looks.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(inline)]
+pub enum LogFormat {
+    Json,
+    Combined,
+}
+
+/// `admin:`
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Admin {
+    /// Address of metrics and health; read only. Keep it on loopback.
+    pub bind: Option<Spanned<Bind>>,
+    /// Unix socket by which every action goes.
+    pub socket: Option<Spanned<String>>,
+}
+
+/// `resolve:`
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Resolve {
+    /// DNS servers to ask. Default: the system's.
+    #[serde(default)]
+    pub nameservers: Vec<Spanned<String>>,
+}
+
+/// A listening address and what holds for everything that arrives there.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Listener {
+    /// A port (on all IPv4 addresses), `"address:port"` or `unix:/path`.
+    pub bind: Spanned<Bind>,
+    /// Neighbours (addresses or networks) whose X-Forwarded-*, Forwarded and X-Request-Id are believed.
+    #[serde(default)]
+    pub trusted: Vec<Spanned<String>>,
+    /// Which fields tell the origin about the client.
+    pub forwarded: Option<Forwarded>,
+    /// How paths are normalised before routes see them.
+    pub normalise: Option<Normalise>,
+    /// How long a client may take.
+    pub timeouts: Option<ListenerTimeouts>,
+    /// How much a client may send.
+    pub limits: Option<ListenerLimits>,
+    /// Policies of this listener.
+    #[serde(default, rename = "use")]
+    pub uses: Vec<Spanned<Use>>,
+    /// Failure pages of this listener.
+    #[serde(default)]
+    pub failure_pages: Pages,
+    #[schemars(skip)]
+    pub(super) tls: Option<Later>,
+    #[schemars(skip)]
+    pub(super) proxy_protocol: Option<Later>,
+}
+
+/// `forwarded:` of a listener.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Forwarded {
+    /// X-Forwarded-For, -Proto and -Host. Default: true.
+    pub x_forwarded: Option<bool>,
+    /// Forwarded (RFC 7239). Default: false.
+    pub forwarded: Option<bool>,
+    /// Via on requests: our name there, or false for none. Default: gatewright.
+    pub via: Option<Spanned<Via>>,
+    /// Via on responses too. Default: false.
+    pub via_response: Option<bool>,
+}
+
+/// `normalise:` of a listener.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Normalise {
+    /// Resolve `.` and `..` segments. Default: true.
+    pub dot_segments: Option<bool>,
+    /// Decode percent-encoded unreserved characters. Default: true.
+    pub unreserved: Option<bool>,
+    /// Collapse `//` to `/`. Default: false.
+    pub merge_slashes: Option<bool>,
+    /// What becomes of `%2F`: it is kept as it is, or refused with 400. Default: keep.
+    pub encoded_slash: Option<EncodedSlash>,
+}
+
+/// What becomes of `%2F`.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(inline)]
+pub enum EncodedSlash {
+    Keep,
+    Refuse,
+}
+
+/// `timeouts:` of a listener.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ListenerTimeouts {
+    /// For a whole head. Default: 10s.
+    pub head: Option<Spanned<Period>>,
+    /// Between two requests. Default: 75s.
+    pub idle: Option<Spanned<Period>>,
+    /// Longest silence inside a body. Default: 30s.
+    pub body: Option<Spanned<Period>>,
+}
+
+/// `limits:` of a listener.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ListenerLimits {
+    /// Bytes of a head. Default: 16KiB.
+    pub head_bytes: Option<Spanned<Size>>,
+    /// Field lines of a head. Default: 100.
+    pub fields: Option<Whole<1, { limits::FIELDS_CEILING as u64 }>>,
+    /// Connections at once. Default: 65536.
+    pub connections: Option<Whole<1, { u32::MAX as u64 }>>,
+}
+
+/// A named group of endpoints.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Upstream {
+    /// Where it runs: `"address:port"`, `"name:port"` or `unix:/path`, alone or with a weight.
+    pub endpoints: Spanned<Vec<Spanned<Endpoint>>>,
+    /// Who chooses an endpoint. Default: round_robin.
+    pub balance: Option<Spanned<Balance>>,
+    /// What it speaks. Default: http1.
+    pub protocol: Option<Spanned<Protocol>>,
+    /// How long it may take.
+    pub timeouts: Option<Timeouts>,
+    /// How much it is asked at once.
+    pub limits: Option<UpstreamLimits>,
+    /// Policies of every attempt at this upstream.
+    #[serde(default, rename = "use")]
+    pub uses: Vec<Spanned<Use>>,
+    #[schemars(skip)]
+    pub(super) tls: Option<Later>,
+    #[schemars(skip)]
+    pub(super) health: Option<Later>,
+    #[schemars(skip)]
+    pub(super) proxy_protocol: Option<Later>,
+}
+
+/// What an upstream speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(inline)]
+pub enum Protocol {
+    Http1,
+    #[schemars(skip)]
+    H2,
+    #[schemars(skip)]
+    H2c,
+    #[schemars(skip)]
+    Auto,
+}
+
+/// An endpoint with a weight.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct EndpointTable {
+    pub address: String,
+    /// Its share of the requests. Default: 1.
+    pub weight: Option<super::shapes::Weight>,
+}
+
+/// `timeouts:` of an upstream or a route; a route's go first.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Timeouts {
+    /// To reach an endpoint. Default: 5s.
+    pub connect: Option<Spanned<Period>>,
+    /// From the request to the response's head. Default: 60s.
+    pub first_byte: Option<Spanned<Period>>,
+    /// Longest silence inside a response. Default: 60s.
+    pub idle: Option<Spanned<Period>>,
+    /// The whole exchange, repeated attempts included. Default: none.
+    pub total: Option<Spanned<Period>>,
+}
+
+/// `limits:` of an upstream.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct UpstreamLimits {
+    /// Connections at once; over it: 503.
+    pub connections: Option<Whole<1, { u32::MAX as u64 }>>,
+    /// Requests at once; over it: 503.
+    pub requests: Option<Whole<1, { u32::MAX as u64 }>>,
+}
+
+/// Where a secret is.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum SecretTable {
+    /// In a file; one line end at its end does not count.
+    File(Spanned<String>),
+    /// In the environment variable of this name.
+    Env(Spanned<String>),
+}
+
+/// A policy: which kind, with which options. The schema of this comes from the catalogue.
+#[derive(Debug, Clone)]
+pub struct Policy {
+    /// Every key it has; `check` says which one is the kind.
+    pub keys: Vec<(Spanned<String>, Node)>,
+    pub node: Node,
+}
+
+/// A policy where it stands.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct UseTable {
+    /// A name in `policies:`, or a built-in kind.
+    pub policy: Spanned<String>,
+    /// Options, laid key by key over the policy's own.
+    pub with: Option<Options>,
+    /// Only for requests that match.
+    pub when: Option<Spanned<Match>>,
+    /// Default: true.
+    pub enabled: Option<bool>,
+    /// Whether its verdicts are obeyed, or only counted. Default: enforce.
+    pub mode: Option<Mode>,
+}
+
+/// Whether verdicts are obeyed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(inline)]
+pub enum Mode {
+    Enforce,
+    Observe,
+}
+
+/// Which requests go where.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Route {
+    /// Its name in logs, metrics and verdicts. Default: made from the match.
+    pub name: Option<Spanned<String>>,
+    /// What it asks of a request; nothing at all matches everything.
+    #[serde(rename = "match")]
+    pub matching: Option<Spanned<Match>>,
+    /// Policies of this route, innermost.
+    #[serde(default, rename = "use")]
+    pub uses: Vec<Spanned<Use>>,
+    /// An upstream, or several with weights. May be left out where a policy always answers.
+    pub to: Option<Spanned<To>>,
+    /// Instead of the upstream's.
+    pub timeouts: Option<Timeouts>,
+    /// Plain data for logs and policies.
+    #[serde(default)]
+    pub metadata: Entries<String>,
+    /// Failure pages of this route.
+    #[serde(default)]
+    pub failure_pages: Pages,
+    #[schemars(skip)]
+    pub(super) intercept: Option<Later>,
+}
+
+/// What a route or a `when` asks of a request; all of it must hold.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Match {
+    /// `shop.example.com`, or `*.example.com` for any name below it.
+    pub host: Option<Spanned<Texts>>,
+    /// `/cart` exactly, `/static/*` and everything below, `/cart/{id}` with a parameter.
+    pub path: Option<Spanned<String>>,
+    /// A regular expression that the whole path must match.
+    pub path_regex: Option<Spanned<String>>,
+    /// One of these methods.
+    pub method: Option<Spanned<Texts>>,
+    /// Fields by name: a text that must be equal, or a condition.
+    #[serde(default)]
+    pub headers: Entries<Spanned<Condition>>,
+    /// Query parameters by name: a text that must be equal, or a condition.
+    #[serde(default)]
+    pub query: Entries<Spanned<Condition>>,
+}
+
+// === impl Noun ===
+
+impl Noun {
+    /// As a word in a sentence.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Listener => "listener",
+            Self::Upstream => "upstream",
+            Self::Policy => "policy",
+            Self::Secret => "secret",
+        }
+    }
+}
+
+// === impl Policy ===
+
+impl<'de> Deserialize<'de> for Policy {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let node = Node::deserialize(deserializer)?;
+        match &node.value {
+            Value::Table(entries) => {
+                let key = |entry: &Entry| Spanned { span: entry.key_span.clone(), value: entry.key.clone() };
+                let keys = entries.iter().map(|entry| (key(entry), entry.value.clone())).collect();
+                Ok(Self { keys, node })
+            }
+            _ => Err(serde::de::Error::custom(format!(
+                "expected a table whose key says the kind, as in `{}`; found {}",
+                "{ redirect: { to: /x } }",
+                node.describe()
+            ))),
+        }
+    }
+}
+
+impl JsonSchema for Policy {
+    fn schema_name() -> Cow<'static, str> {
+        "Policy".into()
+    }
+
+    /// A stand-in: [`schema`](super::schema::schema) puts the catalogue's kinds in its place.
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "object" })
+    }
+}
+
+// === impl Version ===
+
+impl JsonSchema for Version {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Version".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "const": 1 })
+    }
+}

@@ -1,0 +1,441 @@
+//! Reads a [`Node`] into any `Deserialize` type; a mistake carries the place of the very node it is in.
+
+use std::fmt::{self, Display};
+
+use serde::de::value::{MapAccessDeserializer, StrDeserializer};
+use serde::de::{self, DeserializeOwned, DeserializeSeed, Deserializer, Expected, Unexpected, Visitor};
+use serde::forward_to_deserialize_any;
+
+use super::codes;
+use super::diagnostic::{Diagnostic, Span};
+use super::node::{Entry, Node, Value};
+use super::similar::nearest;
+use super::spanned::{FIELDS, NODE, SPANNED};
+
+/// Reads a whole type from a node.
+pub fn read<T: DeserializeOwned>(node: &Node) -> Result<T, Diagnostic> {
+    T::deserialize(Reader { node, key: None }).map_err(|wrong| wrong.located(&node.span, node).into_diagnostic())
+}
+
+/// As [`read`], for the value of an entry: what is missing is reported at the key.
+pub fn read_entry<T: DeserializeOwned>(entry: &Entry) -> Result<T, Diagnostic> {
+    let reader = Reader { node: &entry.value, key: Some(&entry.key_span) };
+    T::deserialize(reader).map_err(|wrong| wrong.located(&entry.value.span, &entry.value).into_diagnostic())
+}
+
+/// What went wrong, on its way up to where its place is known.
+#[derive(Debug)]
+pub struct Wrong(Box<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    code: &'static str,
+    message: String,
+    label: String,
+    help: Option<String>,
+    span: Option<Span>,
+}
+
+#[derive(Clone, Copy)]
+struct Reader<'a> {
+    node: &'a Node,
+    /// Where its name stands, if it has one.
+    key: Option<&'a Span>,
+}
+
+struct List<'a>(std::slice::Iter<'a, Node>);
+
+struct Table<'a> {
+    entries: std::slice::Iter<'a, Entry>,
+    current: Option<&'a Entry>,
+}
+
+struct Key<'a>(&'a Entry);
+
+/// A node or key that is asked for its place: answers with [`FIELDS`], one after the other.
+struct Place<'a, D> {
+    span: &'a Span,
+    expanded: bool,
+    next: usize,
+    content: Option<D>,
+}
+
+/// An enum's variant and what is in it.
+struct Variant<'a> {
+    name: &'a str,
+    span: &'a Span,
+    content: Option<&'a Node>,
+}
+
+// === impl Wrong ===
+
+impl Wrong {
+    fn new(code: &'static str, message: String, label: String) -> Self {
+        Self(Box::new(Inner { code, message, label, help: None, span: None }))
+    }
+
+    fn help(mut self, help: Option<String>) -> Self {
+        self.0.help = help;
+        self
+    }
+
+    fn at(mut self, span: &Span) -> Self {
+        self.0.span.get_or_insert_with(|| span.clone());
+        self
+    }
+
+    /// Gives it a place, unless a node below already did, and makes sure that it repeats nothing secret.
+    fn located(mut self, span: &Span, node: &Node) -> Self {
+        let inner = &mut *self.0;
+        if inner.span.is_some() {
+            return self;
+        }
+        inner.span = Some(span.clone());
+        if let (true, Value::String(secret)) = (node.expanded, &node.value)
+            && !secret.is_empty()
+        {
+            let texts = [&mut inner.message, &mut inner.label].into_iter().chain(inner.help.as_mut());
+            texts.for_each(|text| *text = text.replace(secret.as_str(), "…"));
+        }
+        self
+    }
+
+    fn into_diagnostic(self) -> Diagnostic {
+        let Inner { code, message, label, help, span } = *self.0;
+        let mut diagnostic = Diagnostic::error(code, message).at(&span.unwrap_or_default(), label);
+        diagnostic.help = help;
+        diagnostic
+    }
+}
+
+impl Display for Wrong {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.message)
+    }
+}
+
+impl std::error::Error for Wrong {}
+
+/// Names for a message: `a`, `b` or `c`.
+pub(super) fn listed<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
+    let mut names: Vec<String> = names.into_iter().map(|name| format!("`{name}`")).collect();
+    match names.pop() {
+        None => "nothing".into(),
+        Some(last) if names.is_empty() => last,
+        Some(last) => format!("{} or {last}", names.join(", ")),
+    }
+}
+
+fn suggestion(written: &str, known: &[&str]) -> String {
+    nearest(written, known.iter().copied())
+        .map_or_else(|| format!("expected {}", listed(known.iter().copied())), |near| format!("did you mean `{near}`?"))
+}
+
+impl de::Error for Wrong {
+    fn custom<T: Display>(message: T) -> Self {
+        Self::new(codes::BAD_VALUE, message.to_string(), String::new())
+    }
+
+    fn invalid_type(found: Unexpected<'_>, expected: &dyn Expected) -> Self {
+        let expected = expected.to_string();
+        let found = match found {
+            Unexpected::Bool(_) => "a boolean",
+            Unexpected::Unsigned(_) | Unexpected::Signed(_) | Unexpected::Float(_) => "a number",
+            Unexpected::Char(_) | Unexpected::Str(_) => "a string",
+            Unexpected::Unit => "nothing",
+            Unexpected::Seq => "a list",
+            _ => "a table",
+        };
+        let quote = expected.contains("string") && matches!(found, "a number" | "a boolean");
+        let help = match (expected.as_str(), found) {
+            _ if quote => Some("put it in quotes to make it a string".to_owned()),
+            ("a boolean", "a string") => Some("write `true` or `false`".to_owned()),
+            _ => None,
+        };
+        let message = format!("expected {expected}, found {found}");
+        Self::new(codes::WRONG_SHAPE, message, format!("this is {found}")).help(help)
+    }
+
+    fn invalid_value(_: Unexpected<'_>, expected: &dyn Expected) -> Self {
+        Self::new(codes::BAD_VALUE, format!("expected {expected}"), "not this".into())
+    }
+
+    fn invalid_length(len: usize, expected: &dyn Expected) -> Self {
+        Self::new(codes::WRONG_SHAPE, format!("expected {expected}, found {len} of them"), String::new())
+    }
+
+    fn unknown_variant(variant: &str, expected: &'static [&'static str]) -> Self {
+        let message = format!("expected {}", listed(expected.iter().copied()));
+        Self::new(codes::BAD_VALUE, message, suggestion(variant, expected))
+    }
+
+    fn unknown_field(field: &str, expected: &'static [&'static str]) -> Self {
+        let help = format!("known here: {}", expected.join(", "));
+        let label = nearest(field, expected.iter().copied())
+            .map_or_else(|| "unknown key".to_owned(), |near| format!("did you mean `{near}`?"));
+        Self::new(codes::UNKNOWN_KEY, format!("there is no key `{field}` here"), label).help(Some(help))
+    }
+
+    fn missing_field(field: &'static str) -> Self {
+        Self::new(codes::MISSING_KEY, format!("`{field}` is missing"), format!("needs `{field}`"))
+    }
+
+    fn duplicate_field(field: &'static str) -> Self {
+        Self::new(codes::DUPLICATE_KEY, format!("`{field}` stands twice"), String::new())
+    }
+}
+
+// === impl Reader ===
+
+impl<'a> Reader<'a> {
+    fn new(node: &'a Node) -> Self {
+        Self { node, key: None }
+    }
+
+    /// Gives a mistake of this very node its place: what is missing at the key, all else at the value.
+    fn place(self, wrong: Wrong) -> Wrong {
+        let span = match self.key {
+            Some(key) if wrong.0.code == codes::MISSING_KEY || self.node.span.start == self.node.span.end => key,
+            _ => &self.node.span,
+        };
+        wrong.located(span, self.node)
+    }
+
+    fn variant<V: Visitor<'a>>(self, visitor: V) -> Result<V::Value, Wrong> {
+        let variant = match &self.node.value {
+            Value::String(name) => Variant { name, span: &self.node.span, content: None },
+            Value::Table(entries) => match entries.as_slice() {
+                [one] => Variant { name: &one.key, span: &one.key_span, content: Some(&one.value) },
+                _ => return Err(Wrong::new(codes::WRONG_SHAPE, "expected exactly one key here".into(), String::new())),
+            },
+            _ => {
+                let found = self.node.describe();
+                return Err(Wrong::new(codes::WRONG_SHAPE, format!("expected a name, found {found}"), String::new()));
+            }
+        };
+        visitor.visit_enum(variant)
+    }
+}
+
+impl<'de> Deserializer<'de> for Reader<'de> {
+    type Error = Wrong;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Wrong> {
+        match &self.node.value {
+            Value::Null => visitor.visit_unit(),
+            Value::Bool(value) => visitor.visit_bool(*value),
+            Value::Integer(value) => visitor.visit_i64(*value),
+            Value::Float(value) => visitor.visit_f64(*value),
+            Value::String(value) => visitor.visit_str(value),
+            Value::List(items) => visitor.visit_seq(List(items.iter())),
+            Value::Table(entries) => visitor.visit_map(Table { entries: entries.iter(), current: None }),
+        }
+        .map_err(|wrong| self.place(wrong))
+    }
+
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Wrong> {
+        match self.node.value {
+            Value::Null => visitor.visit_none(),
+            _ => visitor.visit_some(self),
+        }
+    }
+
+    /// `use:` with every line below it commented out is an empty list.
+    fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Wrong> {
+        match self.node.value {
+            Value::Null => visitor.visit_seq(List([].iter())).map_err(|wrong| self.place(wrong)),
+            _ => self.deserialize_any(visitor),
+        }
+    }
+
+    fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Wrong> {
+        let empty = Table { entries: [].iter(), current: None };
+        match self.node.value {
+            Value::Null => visitor.visit_map(empty).map_err(|wrong| self.place(wrong)),
+            _ => self.deserialize_any(visitor),
+        }
+    }
+
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        _: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Wrong> {
+        if name == SPANNED || name == NODE {
+            let place = Place { span: &self.node.span, expanded: self.node.expanded, next: 0, content: Some(self) };
+            return visitor.visit_map(place);
+        }
+        match &self.node.value {
+            // A struct is a table: serde would take a list too, by position.
+            Value::List(_) => {
+                let wrong = Wrong::new(codes::WRONG_SHAPE, "expected a table, found a list".into(), String::new());
+                Err(self.place(wrong.help(Some("write `key: value` lines, without the dash".into()))))
+            }
+            _ => self.deserialize_map(visitor),
+        }
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(self, _: &'static str, visitor: V) -> Result<V::Value, Wrong> {
+        visitor.visit_newtype_struct(self)
+    }
+
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        _: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Wrong> {
+        self.variant(visitor).map_err(|wrong| self.place(wrong))
+    }
+
+    forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit unit_struct tuple
+        tuple_struct identifier ignored_any
+    }
+}
+
+// === impl List ===
+
+impl<'de> de::SeqAccess<'de> for List<'de> {
+    type Error = Wrong;
+
+    fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, Wrong> {
+        self.0.next().map(|node| seed.deserialize(Reader::new(node))).transpose()
+    }
+
+    fn size_hint(&self) -> Option<usize> {
+        Some(self.0.len())
+    }
+}
+
+// === impl Table ===
+
+impl<'de> de::MapAccess<'de> for Table<'de> {
+    type Error = Wrong;
+
+    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Wrong> {
+        self.current = self.entries.next();
+        self.current.map(|entry| seed.deserialize(Key(entry)).map_err(|wrong| wrong.at(&entry.key_span))).transpose()
+    }
+
+    fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, Wrong> {
+        let Some(entry) = self.current else { return Err(de::Error::custom("a value was read before its key")) };
+        seed.deserialize(Reader { node: &entry.value, key: Some(&entry.key_span) })
+    }
+}
+
+// === impl Key ===
+
+impl<'de> Deserializer<'de> for Key<'de> {
+    type Error = Wrong;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Wrong> {
+        visitor.visit_str(&self.0.key).map_err(|wrong: Wrong| wrong.at(&self.0.key_span))
+    }
+
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        _: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Wrong> {
+        visitor.visit_map(Place { span: &self.0.key_span, expanded: false, next: 0, content: Some(self) })
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(self, _: &'static str, visitor: V) -> Result<V::Value, Wrong> {
+        visitor.visit_newtype_struct(self)
+    }
+
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        _: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Wrong> {
+        visitor.visit_enum(Variant { name: &self.0.key, span: &self.0.key_span, content: None })
+    }
+
+    forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option unit unit_struct seq
+        tuple tuple_struct map identifier ignored_any
+    }
+}
+
+// === impl Place ===
+
+impl<'de, D: Deserializer<'de, Error = Wrong>> de::MapAccess<'de> for Place<'_, D> {
+    type Error = Wrong;
+
+    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Wrong> {
+        let Some(field) = FIELDS.get(self.next) else { return Ok(None) };
+        self.next += 1;
+        seed.deserialize(StrDeserializer::new(field)).map(Some)
+    }
+
+    fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, Wrong> {
+        use serde::de::IntoDeserializer;
+        match self.next {
+            1 => seed.deserialize(StrDeserializer::new(&self.span.file)),
+            2 => seed.deserialize(self.span.start.into_deserializer()),
+            3 => seed.deserialize(self.span.end.into_deserializer()),
+            4 => seed.deserialize(self.expanded.into_deserializer()),
+            _ => match self.content.take() {
+                Some(content) => seed.deserialize(content),
+                None => Err(de::Error::custom("a value was read twice")),
+            },
+        }
+    }
+}
+
+// === impl Variant ===
+
+impl<'de> de::EnumAccess<'de> for Variant<'de> {
+    type Error = Wrong;
+    type Variant = Self;
+
+    fn variant_seed<V: DeserializeSeed<'de>>(self, seed: V) -> Result<(V::Value, Self), Wrong> {
+        let name = seed.deserialize(StrDeserializer::new(self.name)).map_err(|wrong: Wrong| wrong.at(self.span))?;
+        Ok((name, self))
+    }
+}
+
+impl<'de> Variant<'de> {
+    fn content(&self) -> Result<Reader<'de>, Wrong> {
+        self.content.map(Reader::new).ok_or_else(|| {
+            let message = format!("`{}` needs a value, as in `{}: …`", self.name, self.name);
+            Wrong::new(codes::WRONG_SHAPE, message, String::new()).at(self.span)
+        })
+    }
+}
+
+impl<'de> de::VariantAccess<'de> for Variant<'de> {
+    type Error = Wrong;
+
+    fn unit_variant(self) -> Result<(), Wrong> {
+        match self.content {
+            None => Ok(()),
+            Some(content) => {
+                let message = format!("`{}` takes no value", self.name);
+                Err(Wrong::new(codes::WRONG_SHAPE, message, String::new()).at(&content.span))
+            }
+        }
+    }
+
+    fn newtype_variant_seed<T: DeserializeSeed<'de>>(self, seed: T) -> Result<T::Value, Wrong> {
+        seed.deserialize(self.content()?)
+    }
+
+    fn tuple_variant<V: Visitor<'de>>(self, _: usize, visitor: V) -> Result<V::Value, Wrong> {
+        self.content()?.deserialize_seq(visitor)
+    }
+
+    fn struct_variant<V: Visitor<'de>>(self, _: &'static [&'static str], visitor: V) -> Result<V::Value, Wrong> {
+        self.content()?.deserialize_map(visitor)
+    }
+}
+
+/// Reads a table from inside a visitor that accepts several shapes.
+pub(super) fn from_map<'de, T: de::Deserialize<'de>, A: de::MapAccess<'de>>(map: A) -> Result<T, A::Error> {
+    T::deserialize(MapAccessDeserializer::new(map))
+}

@@ -1,0 +1,69 @@
+//! JSON Schema (2020-12) of the document, for editors and for `gatewright schema`.
+//!
+//! It is made from the very types that read the file; policy options come from the catalogue.
+
+use serde_json::{Map, Value, json};
+
+use super::catalogue::Catalogue;
+use super::document::Document;
+
+/// The whole schema.
+#[must_use]
+pub fn schema(catalogue: &dyn Catalogue) -> Value {
+    let mut schema = schemars::schema_for!(Document).to_value();
+    let mut kinds = Map::new();
+    let mut definitions = Map::new();
+    for (kind, mut options) in catalogue.option_schemas() {
+        hoist(kind, &mut options, &mut definitions);
+        kinds.insert(kind.to_owned(), json!({ "anyOf": [options, { "type": "null" }] }));
+    }
+    definitions.insert(
+        "Policy".into(),
+        json!({
+            "description": "A policy: one key says which kind, and holds its options.",
+            "type": "object",
+            "properties": kinds,
+            "additionalProperties": false,
+            "minProperties": 1,
+            "maxProperties": 1,
+        }),
+    );
+    if let Some(known) = schema.get_mut("$defs").and_then(Value::as_object_mut) {
+        known.extend(definitions);
+    }
+    schema
+}
+
+/// Moves a kind's own definitions to the root, under names of its own.
+fn hoist(kind: &str, options: &mut Value, definitions: &mut Map<String, Value>) {
+    let Some(table) = options.as_object_mut() else { return };
+    table.remove("$schema");
+    let own = table.remove("$defs");
+    point(kind, options);
+    if let Some(Value::Object(own)) = own {
+        for (name, mut definition) in own {
+            point(kind, &mut definition);
+            definitions.insert(format!("{kind}.{name}"), definition);
+        }
+    }
+}
+
+/// Makes references follow their definitions.
+fn point(kind: &str, schema: &mut Value) {
+    match schema {
+        Value::Object(table) => {
+            for (key, value) in table {
+                match value {
+                    Value::String(reference) if key == "$ref" => {
+                        if let Some(name) = reference.strip_prefix("#/$defs/") {
+                            *reference = format!("#/$defs/{kind}.{name}");
+                        }
+                    }
+                    value => point(kind, value),
+                }
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(|item| point(kind, item)),
+        _ => {}
+    }
+}

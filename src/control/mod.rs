@@ -1,0 +1,180 @@
+//! What happens to the process: it starts, reloads, drains and ends. One thread, a closed set of events, one match.
+
+pub mod embed;
+pub mod reload;
+pub mod watch;
+
+use std::path::PathBuf;
+
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot};
+
+use crate::clock;
+use crate::limits::{DRAIN_LIMIT_MS, EVENTS_MAX};
+use reload::{Control, Loaded, Refusal};
+
+/// Where the configuration comes from.
+#[derive(Debug, Clone)]
+pub enum Source {
+    File(PathBuf),
+    /// A text of the program's own, for the demo and `proxy`.
+    Text { name: String, text: String },
+}
+
+/// What may happen to the process.
+pub enum Event {
+    /// Input files have changed.
+    Changed,
+    /// Somebody asks for a reload and waits for the outcome.
+    Reload(Option<Source>, oneshot::Sender<Result<u64, String>>),
+    /// Something checked already is to be installed.
+    Install(Loaded, oneshot::Sender<Result<u64, String>>),
+    /// Somebody wants to look.
+    Ask(Box<dyn FnOnce(&Control) + Send>),
+    /// SIGHUP.
+    HangUp,
+    /// SIGUSR1: log files were moved.
+    ReopenLogs,
+    /// SIGTERM, or the first SIGINT.
+    Stop,
+    /// The second SIGINT.
+    Now,
+}
+
+/// How the process ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// Everything that was begun was finished.
+    Clean,
+    /// The drain limit was over, or somebody was in a hurry.
+    Forced,
+}
+
+/// Sends events to the control thread.
+#[derive(Clone)]
+pub struct Handle(mpsc::Sender<Event>);
+
+/// The events of a process, in order.
+pub struct Events(mpsc::Receiver<Event>);
+
+/// A handle and what it speaks to.
+#[must_use]
+pub fn events() -> (Handle, Events) {
+    let (sender, receiver) = mpsc::channel(EVENTS_MAX);
+    (Handle(sender), Events(receiver))
+}
+
+/// Runs until told to stop. `control` has started: the first generation serves.
+pub async fn run(mut control: Control, mut events: Events) -> Ended {
+    loop {
+        let event = tokio::select! {
+            event = events.0.recv() => event,
+            () = control.changed() => Some(Event::Changed),
+        };
+        match event {
+            Some(Event::Changed | Event::HangUp) => {
+                let source = control.source().clone();
+                announce(control.reload(&source).await);
+            }
+            Some(Event::Reload(source, reply)) => {
+                let source = source.unwrap_or_else(|| control.source().clone());
+                let outcome = control.reload(&source).await;
+                let _nobody_waits = reply.send(outcome.as_ref().map(|done| *done).map_err(ToString::to_string));
+                announce(outcome);
+            }
+            Some(Event::Install(loaded, reply)) => {
+                let outcome = control.install(&loaded).await;
+                let _nobody_waits = reply.send(outcome.map_err(|refusal| refusal.to_string()));
+            }
+            Some(Event::Ask(question)) => question(&control),
+            Some(Event::ReopenLogs) => control.reopen_logs(),
+            Some(Event::Stop) | None => break,
+            Some(Event::Now) => return force(control).await,
+        }
+    }
+    drain(control, events).await
+}
+
+/// Lets everything finish that was begun, up to the limit.
+async fn drain(control: Control, mut events: Events) -> Ended {
+    tracing::info!(limit_ms = DRAIN_LIMIT_MS, "draining");
+    control.drain().await;
+    let until = clock::now() + DRAIN_LIMIT_MS;
+    while !control.has_ended() {
+        clock::refresh();
+        if clock::now() >= until {
+            tracing::warn!("the drain limit is over");
+            return force(control).await;
+        }
+        let pause = clock::sleep(Duration::from_millis(20));
+        tokio::select! {
+            () = pause => {}
+            event = events.0.recv() => if matches!(event, Some(Event::Now | Event::Stop)) {
+                return force(control).await;
+            },
+        }
+    }
+    control.finish();
+    Ended::Clean
+}
+
+async fn force(control: Control) -> Ended {
+    control.cut().await;
+    for _ in 0..50 {
+        if control.has_ended() {
+            break;
+        }
+        clock::sleep(Duration::from_millis(20)).await;
+    }
+    control.finish();
+    Ended::Forced
+}
+
+fn announce(outcome: Result<u64, Refusal>) {
+    match outcome {
+        Ok(generation) => tracing::info!(generation, "reloaded"),
+        Err(refusal) => tracing::error!("reload refused, the running generation goes on\n{refusal}"),
+    }
+}
+
+/// Turns the process's signals into events.
+pub fn listen_to_signals(handle: Handle) -> std::io::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let (mut hup, mut usr1) = (signal(SignalKind::hangup())?, signal(SignalKind::user_defined1())?);
+    tokio::task::spawn_local(async move {
+        let mut interrupted = false;
+        loop {
+            let event = tokio::select! {
+                _ = term.recv() => Event::Stop,
+                _ = int.recv() => if std::mem::replace(&mut interrupted, true) { Event::Now } else { Event::Stop },
+                _ = hup.recv() => Event::HangUp,
+                _ = usr1.recv() => Event::ReopenLogs,
+            };
+            if !handle.send(event).await {
+                return;
+            }
+        }
+    });
+    Ok(())
+}
+
+// === impl Handle ===
+
+impl Handle {
+    /// Sends an event; `false`: the control thread has ended.
+    pub async fn send(&self, event: Event) -> bool {
+        self.0.send(event).await.is_ok()
+    }
+
+    /// Reloads and waits for the outcome: the new generation's number, or the rendered diagnostics.
+    pub async fn reload(&self, source: Option<Source>) -> Result<u64, String> {
+        let (reply, outcome) = oneshot::channel();
+        if !self.send(Event::Reload(source, reply)).await {
+            return Err("the process is ending".into());
+        }
+        outcome.await.unwrap_or_else(|_| Err("the process is ending".into()))
+    }
+}
+

@@ -1,0 +1,387 @@
+//! From a source to a running generation: load, check, compile, prepare on every worker, commit. Any mistake on the way
+//! and the running generation goes on as if nothing had happened.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+
+use super::Source;
+use super::watch::Watch;
+use crate::config::plan::{AccessLog, LogFormat, Plan};
+use crate::config::check::check;
+use crate::config::diagnostic::Diagnostic;
+use crate::config::render::{render, render_all};
+use crate::config::source::Sources;
+use crate::listen::bind::{self, BindError, Listening};
+use crate::observe::access_log::Format;
+use crate::observe::log_sink::{LogSink, Target};
+use crate::observe::metrics::{Metrics, UpstreamGauges};
+use crate::policy::catalogue::BuiltIns;
+use crate::snapshot::Snapshot;
+use crate::snapshot::compile::{self, Ids};
+use crate::upstream::directory::Directory;
+use crate::upstream::resolve;
+use crate::wire::Address;
+use crate::worker::{self, Birth, DoorPlan, Furnish, LogPlan, Mailbox, Message};
+
+/// Everything the control thread owns.
+pub struct Control {
+    source: Source,
+    ids: Ids,
+    pub metrics: Arc<Metrics>,
+    /// The writer of the access log, and what the plan that started it said.
+    log: Option<LogSink>,
+    log_plan: Option<AccessLog>,
+    workers: Vec<Mailbox>,
+    bound: HashMap<Address, Bound>,
+    current: Option<Arc<Snapshot>>,
+    generation: u64,
+    watch: Option<Watch>,
+    /// Dropped to end the resolver of the generation before.
+    resolver: Option<tokio::sync::oneshot::Sender<()>>,
+    shared: Rc<std::cell::RefCell<Shared>>,
+}
+
+/// A configuration that was read and checked.
+#[derive(Clone)]
+pub struct Loaded {
+    pub plan: Arc<Plan>,
+    /// What it was read from, to show mistakes that only compiling finds.
+    pub sources: Arc<Sources>,
+}
+
+/// What the admin listener may look at.
+#[derive(Default)]
+pub struct Shared {
+    pub snapshot: Option<Arc<Snapshot>>,
+    pub draining: bool,
+    /// The diagnostics of the last reload, if it was refused.
+    pub refused: Option<String>,
+}
+
+/// A listener's sockets are open.
+struct Bound {
+    /// What was really bound (port 0).
+    real: Address,
+    open: Arc<AtomicUsize>,
+}
+
+/// Why a reload, or the start, did not happen.
+#[derive(Debug)]
+pub enum Refusal {
+    /// The configuration is wrong: the rendered diagnostics.
+    Config(String),
+    /// An address cannot be bound.
+    Bind(BindError),
+    /// A worker could not be started or has died.
+    Worker(String),
+}
+
+// === impl Control ===
+
+impl Control {
+    /// Starts workers and the first generation.
+    pub async fn start(source: Source, workers: Option<usize>, furnish: Option<Furnish>) -> Result<Self, Refusal> {
+        let loaded = load(&source)?;
+        let plan = &loaded.plan;
+        let cores = || std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let count = workers.or(plan.workers).unwrap_or_else(cores).max(1);
+        let metrics = Metrics::new(count);
+        let directory = Directory::new();
+        let mut mailboxes = Vec::new();
+        for number in 0..count {
+            let birth = Birth {
+                number,
+                workers: count,
+                directory: directory.clone(),
+                metrics: metrics.clone(),
+                furnish: furnish.clone(),
+            };
+            mailboxes.push(worker::start(birth).map_err(|error| Refusal::Worker(error.to_string()))?);
+        }
+        let mut control = Self {
+            source,
+            ids: Ids::new(directory),
+            metrics,
+            log: None,
+            log_plan: None,
+            workers: mailboxes,
+            bound: HashMap::new(),
+            current: None,
+            generation: 0,
+            watch: None,
+            resolver: None,
+            shared: Rc::default(),
+        };
+        control.install(&loaded).await?;
+        Ok(control)
+    }
+
+    #[must_use]
+    pub fn source(&self) -> &Source {
+        &self.source
+    }
+
+    #[must_use]
+    pub fn shared(&self) -> Rc<std::cell::RefCell<Shared>> {
+        self.shared.clone()
+    }
+
+    /// The address a listener was really bound to.
+    #[must_use]
+    pub fn address(&self, listener: &str) -> Option<Address> {
+        let plan = &self.current.as_ref()?.plan;
+        let listener = plan.listeners.iter().find(|one| one.name == listener)?;
+        self.bound.get(&listener.bind).map(|bound| bound.real.clone())
+    }
+
+    /// Generations alive, over all workers.
+    #[must_use]
+    pub fn living_generations(&self) -> usize {
+        self.ids.living()
+    }
+
+    /// Replaces the running generation by what `source` says; returns its number.
+    pub async fn reload(&mut self, source: &Source) -> Result<u64, Refusal> {
+        let outcome = match load(source) {
+            Ok(loaded) => self.install(&loaded).await,
+            Err(refusal) => Err(refusal),
+        };
+        self.metrics.reloaded(outcome.as_ref().ok().copied());
+        self.shared.borrow_mut().refused = outcome.as_ref().err().map(ToString::to_string);
+        if outcome.is_ok() {
+            self.source = source.clone();
+        }
+        outcome
+    }
+
+    /// Replaces the running generation by a plan that has been checked.
+    pub async fn install(&mut self, loaded: &Loaded) -> Result<u64, Refusal> {
+        let plan = &loaded.plan;
+        let number = self.generation + 1;
+        let show = |found: &[Diagnostic]| Refusal::Config(render_all(found, &loaded.sources, false));
+        let snapshot = compile::compile(plan.clone(), number, &mut self.ids).map_err(|found| show(&found))?;
+        let mut sockets = self.bind(plan)?;
+        let prepared = match self.prepare(&snapshot, &show).await {
+            Ok(()) => self.open_log(&plan.access_log),
+            Err(refusal) => Err(refusal),
+        };
+        let log = match prepared {
+            Ok(log) => log,
+            Err(refusal) => {
+                self.bound.retain(|address, _| !sockets.contains_key(address));
+                for worker in &self.workers {
+                    worker.send(Message::Discard).await;
+                }
+                return Err(refusal);
+            }
+        };
+        self.ids.directory.apply(&plan.upstreams);
+        self.resolve(plan).await;
+        self.count(plan);
+        self.commit(&snapshot, &mut sockets, &log).await;
+        if let LogPlan::Replace(_) = &log {
+            self.log_plan = Some(plan.access_log.clone());
+        }
+        self.bound.retain(|address, _| plan.listeners.iter().any(|listener| listener.bind == *address));
+        self.generation = number;
+        self.metrics.started(number);
+        self.shared.borrow_mut().snapshot = Some(snapshot.clone());
+        self.current = Some(snapshot);
+        if matches!(self.source, Source::File(_)) {
+            match &mut self.watch {
+                Some(watch) => watch.replace(plan.inputs.clone()),
+                None => self.watch = Some(Watch::new(plan.inputs.clone())),
+            }
+        }
+        Ok(number)
+    }
+
+    /// Waits until an input file has changed.
+    pub async fn changed(&mut self) {
+        match &mut self.watch {
+            Some(watch) => drop(watch.changed().await),
+            None => std::future::pending().await,
+        }
+    }
+
+    /// The metrics as OpenMetrics text.
+    #[must_use]
+    pub fn render_metrics(&self) -> String {
+        let figures = self.ids.directory.figures();
+        let gauges: Vec<UpstreamGauges> = figures
+            .into_iter()
+            .map(|one| UpstreamGauges {
+                name: one.name,
+                in_flight: one.in_flight as u64,
+                connections: one.connections as u64,
+            })
+            .collect();
+        self.metrics.render(&gauges)
+    }
+
+    pub fn reopen_logs(&self) {
+        if let Some(log) = &self.log {
+            log.reopen();
+        }
+    }
+
+    /// Tells every worker to finish.
+    pub async fn drain(&self) {
+        self.shared.borrow_mut().draining = true;
+        for worker in &self.workers {
+            worker.send(Message::Drain).await;
+        }
+    }
+
+    /// Tells every worker to end now.
+    pub async fn cut(&self) {
+        for worker in &self.workers {
+            worker.send(Message::Cut).await;
+        }
+    }
+
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        self.workers.iter().all(Mailbox::has_ended)
+    }
+
+    /// The last lines of the log reach the disk.
+    pub fn finish(self) {
+        drop(self.log);
+    }
+
+    /// Starts the writer that the plan asks for, if the one that runs is another.
+    fn open_log(&mut self, wanted: &AccessLog) -> Result<LogPlan, Refusal> {
+        if self.log_plan.as_ref() == Some(wanted) {
+            return Ok(LogPlan::Keep);
+        }
+        let format = match wanted.format {
+            LogFormat::Off => {
+                self.log = None;
+                return Ok(LogPlan::Replace(None));
+            }
+            LogFormat::Json => Format::Json,
+            LogFormat::Combined => Format::Combined,
+        };
+        let target = wanted.file.clone().map_or(Target::Stdout, Target::File);
+        let sink = LogSink::start(target, self.metrics.clone())
+            .map_err(|error| Refusal::Config(format!("error: cannot open the access log: {error}\n")))?;
+        let sender = sink.sender();
+        self.log = Some(sink);
+        Ok(LogPlan::Replace(Some((format, sender))))
+    }
+
+    /// Opens what the plan listens on and is not open yet, for every worker.
+    fn bind(&mut self, plan: &Plan) -> Result<HashMap<Address, Vec<Listening>>, Refusal> {
+        let mut opened = HashMap::new();
+        let mut real = Vec::new();
+        for listener in plan.listeners.iter().filter(|listener| !self.bound.contains_key(&listener.bind)) {
+            let (sockets, address) = bind::bind(&listener.bind, self.workers.len()).map_err(Refusal::Bind)?;
+            opened.insert(listener.bind.clone(), sockets);
+            real.push((listener.bind.clone(), Bound { real: address, open: Arc::default() }));
+        }
+        self.bound.extend(real);
+        Ok(opened)
+    }
+
+    async fn prepare(
+        &self,
+        snapshot: &Arc<Snapshot>,
+        show: &dyn Fn(&[Diagnostic]) -> Refusal,
+    ) -> Result<(), Refusal> {
+        let mut answers = Vec::new();
+        for worker in &self.workers {
+            answers.push(worker.prepare(snapshot.clone()).await);
+        }
+        for answer in answers {
+            let Some(answer) = answer else { return Err(Refusal::Worker("a worker has ended".into())) };
+            match answer.await {
+                Ok(Ok(())) => {}
+                Ok(Err(diagnostic)) => return Err(show(&[diagnostic])),
+                Err(_) => return Err(Refusal::Worker("a worker has ended".into())),
+            }
+        }
+        Ok(())
+    }
+
+    async fn commit(
+        &self,
+        snapshot: &Arc<Snapshot>,
+        sockets: &mut HashMap<Address, Vec<Listening>>,
+        log: &LogPlan,
+    ) {
+        let mut answers = Vec::new();
+        for worker in &self.workers {
+            let doors = snapshot.plan.listeners.iter().map(|listener| DoorPlan {
+                id: self.ids.listener(&listener.name),
+                address: listener.bind.clone(),
+                listening: sockets.get_mut(&listener.bind).and_then(Vec::pop),
+                open: self.bound.get(&listener.bind).map(|bound| bound.open.clone()).unwrap_or_default(),
+            });
+            answers.push(worker.commit(snapshot.number, doors.collect(), log.clone()).await);
+        }
+        for answer in answers.into_iter().flatten() {
+            let _worker_ended = answer.await;
+        }
+    }
+
+    /// The first answers of DNS are waited for, within a bound; then a task keeps them fresh.
+    async fn resolve(&mut self, plan: &Arc<Plan>) {
+        for (host, why) in resolve::resolve_once(&self.ids.directory, &plan.upstreams, &plan.nameservers).await {
+            tracing::warn!(%host, why, "not resolved yet");
+        }
+        let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+        let (directory, plan) = (self.ids.directory.clone(), plan.clone());
+        tokio::task::spawn_local(async move {
+            let ended = async {
+                let _sender_dropped = stopped.await;
+            };
+            resolve::keep_resolving(directory, &plan.upstreams, &plan.nameservers, ended).await;
+        });
+        self.resolver = Some(stop);
+    }
+
+    fn count(&mut self, plan: &Plan) {
+        for listener in &plan.listeners {
+            self.ids.intern_listener(&listener.name);
+        }
+        self.metrics.ensure_routes(self.ids.routes());
+        self.metrics.ensure_listeners(self.ids.listeners());
+        let upstreams: Vec<Arc<str>> = self.ids.directory.figures().into_iter().map(|one| one.name).collect();
+        self.metrics.ensure_upstreams(&upstreams);
+    }
+}
+
+/// Reads and checks a source. Warnings go to the log.
+pub fn load(source: &Source) -> Result<Loaded, Refusal> {
+    let sources = Arc::new(match source {
+        Source::File(path) => Sources::load(path),
+        Source::Text { name, text } => Sources::from_text(name, text),
+    });
+    match check(&sources, &BuiltIns) {
+        Ok((plan, warnings)) => {
+            for warning in &warnings {
+                tracing::warn!("{}", render(warning, &sources, false));
+            }
+            Ok(Loaded { plan: Arc::new(plan), sources })
+        }
+        Err(found) => Err(Refusal::Config(render_all(&found, &sources, false))),
+    }
+}
+
+// === impl Refusal ===
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Config(rendered) => f.write_str(rendered),
+            Self::Bind(error) => write!(f, "error: {error}"),
+            Self::Worker(why) => write!(f, "error: {why}"),
+        }
+    }
+}
+
+impl std::error::Error for Refusal {}

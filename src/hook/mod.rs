@@ -1,0 +1,121 @@
+//! The one surface for built-in policies, Lua and Wasm: when policies speak, what they may see, what they may say.
+
+pub mod chain;
+pub mod table;
+pub mod view;
+
+use std::future::Future;
+use std::pin::Pin;
+use std::rc::Rc;
+
+pub use chain::{Chain, Seat};
+pub use table::{Hook, HookSet, Row};
+pub use view::{ClientFacts, Edit, Endpoint, Endpoints, Peer, Refused, RouteFacts, Side, View};
+
+use crate::config::diagnostic::Diagnostic;
+use crate::failure::Failure;
+
+/// A route, by its place in an append-only list of names of the process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct RouteId(pub u32);
+
+/// An upstream, by its place in an append-only list of names of the process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct UpstreamId(pub u32);
+
+/// An endpoint, by its place in the list that the exchange balances over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct EndpointId(pub u32);
+
+/// A compiled policy, held by a snapshot and shared by all workers.
+pub trait Recipe: Send + Sync {
+    /// Brings the policy to life on one worker.
+    fn instantiate(&self, worker: &WorkerParts) -> Result<Rc<dyn Policy>, Diagnostic>;
+}
+
+/// What a policy gets to know of its worker.
+#[derive(Debug, Clone, Copy)]
+pub struct WorkerParts {
+    /// Counted from 0.
+    pub number: usize,
+    pub workers: usize,
+}
+
+/// A policy alive on one worker: built in, Lua or Wasm.
+pub trait Policy {
+    fn hooks(&self) -> HookSet;
+
+    /// How it wants a body.
+    fn taking(&self, hook: Hook) -> Taking {
+        let _ = hook;
+        Taking::Chunks
+    }
+
+    fn call<'a>(&'a self, hook: Hook, view: &'a mut dyn View) -> Step<'a>;
+}
+
+/// How a policy wants the body of a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Taking {
+    /// Chunk by chunk; the head leaves at once.
+    Chunks,
+    /// The head waits for the hooks of the first chunk.
+    Hold,
+    /// Once, when it is complete.
+    Whole,
+}
+
+/// Most policies decide at once and cost no allocation; those that wait return a future.
+pub enum Step<'a> {
+    Now(Outcome),
+    Later(Pin<Box<dyn Future<Output = Outcome> + 'a>>),
+}
+
+/// What came of a call.
+pub type Outcome = Result<Verdict, Failure>;
+
+/// What a policy decides at a hook. Large ones are boxed, so that a step stays at three words.
+#[derive(Debug)]
+pub enum Verdict {
+    /// Nothing to say; the next policy, at last the default, decides.
+    Pass,
+    Allow,
+    Close,
+    Route(RouteId),
+    Answer(Box<Answer>),
+    Bypass,
+    Endpoint(EndpointId),
+    Retry,
+    Fail,
+}
+
+/// A response of a policy's own.
+#[derive(Debug, Clone, Default)]
+pub struct Answer {
+    pub status: u16,
+    pub fields: Vec<(String, Vec<u8>)>,
+    /// `None`: the failure page of that status, if it is an error.
+    pub body: Option<Vec<u8>>,
+    /// What only the log is told.
+    pub why: Option<String>,
+}
+
+// === impl Verdict ===
+
+impl Verdict {
+    /// As the hook table calls it.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Pass => "Pass",
+            Self::Allow => "Allow",
+            Self::Close => "Close",
+            Self::Route(_) => "Route",
+            Self::Answer(_) => "Answer",
+            Self::Bypass => "Bypass",
+            Self::Endpoint(_) => "Endpoint",
+            Self::Retry => "Retry",
+            Self::Fail => "Fail",
+        }
+    }
+}

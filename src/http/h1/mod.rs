@@ -1,0 +1,7 @@
+//! HTTP/1.1 (RFC 9112), sans I/O, used on both sides.
+
+pub mod framing;
+pub mod parse;
+pub mod trailers;
+pub mod transfer_coding;
+pub mod write;

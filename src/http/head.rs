@@ -1,0 +1,405 @@
+//! The head of a message: start line and fields, edited in place.
+//!
+//! A head is one arena of bytes and a table of ranges into it. The part up to `parsed` is the head as it arrived; what a
+//! policy sets is appended behind. Runs of untouched lines leave in one copy (`h1/write.rs`). Arena and table come from
+//! a pool of the thread and go back to it, so that a plain message allocates nothing.
+
+use std::cell::RefCell;
+
+use super::name::{FieldName, Known};
+use crate::limits::{HEAD_KEPT_BYTES_MAX, HEADS_KEPT};
+
+/// A request's or a response's head.
+#[derive(Debug)]
+pub struct Head {
+    pub(super) bytes: Vec<u8>,
+    pub(super) fields: Vec<Field>,
+    pub(super) start: Start,
+    pub(super) version: Version,
+    /// A bit for each [`Known`] that may be there.
+    pub(super) present: u32,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Version {
+    Http10,
+    Http11,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Start {
+    Request { method: Range, target: Range, path_len: u32 },
+    Response { status: u16, reason: Range },
+}
+
+/// Bytes of the arena.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Range {
+    pub(super) at: u32,
+    pub(super) len: u32,
+}
+
+/// One field line.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Field {
+    pub(super) name_at: u32,
+    pub(super) value_at: u32,
+    pub(super) value_len: u32,
+    pub(super) name_len: u16,
+    pub(super) known: Known,
+    pub(super) state: State,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum State {
+    /// As it arrived: its line can be copied whole.
+    Original,
+    /// Set by us or a policy: the value, or both, lie behind the parsed part.
+    Set,
+    Removed,
+}
+
+/// Where a head can be put back to.
+#[derive(Debug, Clone)]
+pub struct Mark {
+    bytes_len: usize,
+    fields: Vec<Field>,
+    start: Start,
+    present: u32,
+}
+
+thread_local! {
+    static POOL: RefCell<Vec<(Vec<u8>, Vec<Field>)>> = const { RefCell::new(Vec::new()) };
+}
+
+// === impl Head ===
+
+impl Head {
+    /// An empty head; memory from the thread's pool.
+    #[must_use]
+    pub fn new() -> Self {
+        let (bytes, fields) = POOL.with_borrow_mut(Vec::pop).unwrap_or_default();
+        let start = Start::Response { status: 0, reason: Range::default() };
+        Self { bytes, fields, start, version: Version::Http11, present: 0 }
+    }
+
+    /// A response head of our own.
+    #[must_use]
+    pub fn response(status: u16) -> Self {
+        let mut head = Self::new();
+        head.start = Start::Response { status, reason: Range::default() };
+        head
+    }
+
+    /// A request head of our own, for example of a probe.
+    #[must_use]
+    pub fn request(method: &str, target: &str) -> Self {
+        let mut head = Self::new();
+        let method = head.append(method.as_bytes());
+        let target_range = head.append(target.as_bytes());
+        let path_len = target.find('?').unwrap_or(target.len()) as u32;
+        head.start = Start::Request { method, target: target_range, path_len };
+        head
+    }
+
+    /// Forgets everything but the memory.
+    pub fn clear(&mut self) {
+        self.bytes.clear();
+        self.fields.clear();
+        self.present = 0;
+    }
+
+    #[must_use]
+    pub fn version(&self) -> Version {
+        self.version
+    }
+
+    #[must_use]
+    pub fn is_request(&self) -> bool {
+        matches!(self.start, Start::Request { .. })
+    }
+
+    /// The method; empty for a response.
+    #[must_use]
+    pub fn method(&self) -> &str {
+        match self.start {
+            Start::Request { method, .. } => self.text(method),
+            Start::Response { .. } => "",
+        }
+    }
+
+    /// The request target: path and query after `admit`, or `*`.
+    #[must_use]
+    pub fn target(&self) -> &str {
+        match self.start {
+            Start::Request { target, .. } => self.text(target),
+            Start::Response { .. } => "",
+        }
+    }
+
+    /// The path, without the query.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        match self.start {
+            Start::Request { target, path_len, .. } => self.text(Range { at: target.at, len: path_len }),
+            Start::Response { .. } => "",
+        }
+    }
+
+    /// The query without its `?`.
+    #[must_use]
+    pub fn query(&self) -> Option<&str> {
+        self.target().get(self.path().len() + 1..)
+    }
+
+    /// The status; 0 for a request.
+    #[must_use]
+    pub fn status(&self) -> u16 {
+        match self.start {
+            Start::Response { status, .. } => status,
+            Start::Request { .. } => 0,
+        }
+    }
+
+    /// The reason phrase as it arrived.
+    #[must_use]
+    pub fn reason(&self) -> &[u8] {
+        match self.start {
+            Start::Response { reason, .. } => self.slice(reason),
+            Start::Request { .. } => b"",
+        }
+    }
+
+    /// Sets the status and forgets the old reason phrase.
+    pub fn set_status(&mut self, new: u16) {
+        if let Start::Response { status, reason } = &mut self.start {
+            *status = new;
+            *reason = Range::default();
+        }
+    }
+
+    /// Sets path and query. The caller vouches that it is a normalised origin-form target, or `*`.
+    pub fn set_target(&mut self, path_and_query: &str) {
+        let new = self.append(path_and_query.as_bytes());
+        let len = path_and_query.find('?').unwrap_or(path_and_query.len()) as u32;
+        if let Start::Request { target, path_len, .. } = &mut self.start {
+            *target = new;
+            *path_len = len;
+        }
+    }
+
+    pub(super) fn set_path_len(&mut self, len: usize) {
+        if let Start::Request { path_len, .. } = &mut self.start {
+            *path_len = len as u32;
+        }
+    }
+
+    pub fn set_method(&mut self, name: &str) {
+        let new = self.append(name.as_bytes());
+        if let Start::Request { method, .. } = &mut self.start {
+            *method = new;
+        }
+    }
+
+    /// Whether a known field is there.
+    #[must_use]
+    pub fn has(&self, known: Known) -> bool {
+        self.present & known.bit() != 0 && self.known(known).is_some()
+    }
+
+    /// The first value of a known field.
+    #[must_use]
+    pub fn known(&self, known: Known) -> Option<&[u8]> {
+        if self.present & known.bit() == 0 {
+            return None;
+        }
+        self.live().find(|field| field.known == known).map(|field| self.value(field))
+    }
+
+    /// Every value of a known field.
+    pub fn all_known(&self, known: Known) -> impl Iterator<Item = &[u8]> {
+        let none = self.present & known.bit() == 0;
+        let fields = if none { &[] } else { self.fields.as_slice() };
+        fields
+            .iter()
+            .filter(move |field| field.state != State::Removed && field.known == known)
+            .map(|field| self.value(field))
+    }
+
+    /// The first value of a field.
+    #[must_use]
+    pub fn get(&self, name: &FieldName) -> Option<&[u8]> {
+        self.all(name).next()
+    }
+
+    /// Every value of a field, in order.
+    pub fn all(&self, name: &FieldName) -> impl Iterator<Item = &[u8]> {
+        self.live().filter(|field| self.is_named(field, name)).map(|field| self.value(field))
+    }
+
+    /// Every field, in order, names as they arrived.
+    pub fn fields(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        self.live().map(|field| (self.name(field), self.value(field)))
+    }
+
+    /// Sets a field: its first line is repointed, further ones are removed. The value must be a field value.
+    pub fn set(&mut self, name: &FieldName, value: &[u8]) {
+        let value_range = self.append(value);
+        let mut found = false;
+        for index in 0..self.fields.len() {
+            let field = self.fields[index];
+            if field.state == State::Removed || !self.is_named(&field, name) {
+                continue;
+            }
+            let field = &mut self.fields[index];
+            if found {
+                field.state = State::Removed;
+            } else {
+                (field.value_at, field.value_len, field.state) = (value_range.at, value_range.len, State::Set);
+                found = true;
+            }
+        }
+        if !found {
+            self.push(name, value_range);
+        }
+    }
+
+    /// Adds a line behind all others.
+    pub fn add(&mut self, name: &FieldName, value: &[u8]) {
+        let value = self.append(value);
+        self.push(name, value);
+    }
+
+    /// Adds a line of a known field without a look-up.
+    pub fn add_known(&mut self, known: Known, value: &[u8]) {
+        let name = self.append(known.name().as_bytes());
+        let value = self.append(value);
+        self.push_ranges(name, value, known);
+    }
+
+    /// Removes every line of a field; says whether there was one.
+    pub fn remove(&mut self, name: &FieldName) -> bool {
+        let mut found = false;
+        for index in 0..self.fields.len() {
+            let field = self.fields[index];
+            if field.state != State::Removed && self.is_named(&field, name) {
+                self.fields[index].state = State::Removed;
+                found = true;
+            }
+        }
+        found
+    }
+
+    /// Removes every line of a known field.
+    pub fn remove_known(&mut self, known: Known) {
+        if self.present & known.bit() == 0 {
+            return;
+        }
+        for field in &mut self.fields {
+            if field.known == known {
+                field.state = State::Removed;
+            }
+        }
+        self.present &= !known.bit();
+    }
+
+    /// Where to put the head back to, should a policy fail half-way.
+    #[must_use]
+    pub fn mark(&self) -> Mark {
+        let (start, present) = (self.start, self.present);
+        Mark { bytes_len: self.bytes.len(), fields: self.fields.clone(), start, present }
+    }
+
+    /// Undoes every edit since `mark`.
+    pub fn restore(&mut self, mark: &Mark) {
+        self.bytes.truncate(mark.bytes_len);
+        self.fields.clone_from(&mark.fields);
+        (self.start, self.present) = (mark.start, mark.present);
+    }
+
+    pub(super) fn live(&self) -> impl Iterator<Item = &Field> {
+        self.fields.iter().filter(|field| field.state != State::Removed)
+    }
+
+    pub(super) fn name(&self, field: &Field) -> &[u8] {
+        self.slice(Range { at: field.name_at, len: u32::from(field.name_len) })
+    }
+
+    pub(super) fn value(&self, field: &Field) -> &[u8] {
+        self.slice(Range { at: field.value_at, len: field.value_len })
+    }
+
+    pub(super) fn slice(&self, range: Range) -> &[u8] {
+        self.bytes.get(range.at as usize..(range.at + range.len) as usize).unwrap_or_default()
+    }
+
+    /// Text that was checked to be ASCII when it came in.
+    fn text(&self, range: Range) -> &str {
+        std::str::from_utf8(self.slice(range)).unwrap_or_default()
+    }
+
+    pub(super) fn append(&mut self, text: &[u8]) -> Range {
+        let at = self.bytes.len() as u32;
+        self.bytes.extend_from_slice(text);
+        Range { at, len: text.len() as u32 }
+    }
+
+    fn push(&mut self, name: &FieldName, value: Range) {
+        let range = self.append(name.as_str().as_bytes());
+        self.push_ranges(range, value, name.known());
+    }
+
+    fn push_ranges(&mut self, name: Range, value: Range, known: Known) {
+        self.present |= known.bit();
+        self.fields.push(Field {
+            name_at: name.at,
+            value_at: value.at,
+            value_len: value.len,
+            name_len: name.len as u16,
+            known,
+            state: State::Set,
+        });
+    }
+
+    fn is_named(&self, field: &Field, name: &FieldName) -> bool {
+        if name.known() != Known::Other {
+            return field.known == name.known();
+        }
+        field.name_len as usize == name.as_str().len()
+            && field.known == Known::Other
+            && self.name(field).eq_ignore_ascii_case(name.as_str().as_bytes())
+    }
+}
+
+impl Default for Head {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Clone for Head {
+    fn clone(&self) -> Self {
+        let mut copy = Self::new();
+        copy.bytes.extend_from_slice(&self.bytes);
+        copy.fields.extend_from_slice(&self.fields);
+        (copy.start, copy.version, copy.present) = (self.start, self.version, self.present);
+        copy
+    }
+}
+
+impl Drop for Head {
+    fn drop(&mut self) {
+        let (mut bytes, mut fields) = (std::mem::take(&mut self.bytes), std::mem::take(&mut self.fields));
+        if bytes.capacity() == 0 || bytes.capacity() > HEAD_KEPT_BYTES_MAX {
+            return;
+        }
+        bytes.clear();
+        fields.clear();
+        let _thread_ends = POOL.try_with(|pool| {
+            let mut pool = pool.borrow_mut();
+            if pool.len() < HEADS_KEPT {
+                pool.push((bytes, fields));
+            }
+        });
+    }
+}

@@ -1,0 +1,157 @@
+//! One client connection that speaks HTTP/1.1: heads are read, each is handed to the server, and the client comes back.
+
+use std::cell::RefCell;
+use std::future::Future;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use crate::clock::{self, Alarm};
+use crate::config::plan::ListenerTimeouts;
+use crate::drain::{Guard, Level};
+use crate::failure::Reason;
+use crate::hook::ClientFacts;
+use crate::http::Rules;
+use crate::http::head::Head;
+use crate::limits::{DRAIN_IDLE_GRACE_MS, LINGER_BYTES_MAX, LINGER_MS};
+use crate::wire::http1::{Expect, Piece, ReadError};
+use crate::wire::{Http1, Wire};
+
+/// A client and its connection. Whoever holds it may read and write; nobody else does.
+pub struct Client {
+    pub http: Http1,
+    pub facts: Rc<ClientFacts>,
+    /// One deadline per connection, moved from wait to wait.
+    pub alarm: Alarm,
+    pub guard: Guard,
+    /// What holds for the listener now; a reload replaces it between two requests.
+    pub settings: Rc<RefCell<Rc<Settings>>>,
+    /// Bytes of this connection, read and written, that metrics and log have counted.
+    pub counted: (u64, u64),
+}
+
+/// What holds for every connection of a listener.
+#[derive(Debug)]
+pub struct Settings {
+    pub name: Arc<str>,
+    pub rules: Arc<Rules>,
+    pub timeouts: ListenerTimeouts,
+    pub trusted: Vec<ipnet::IpNet>,
+}
+
+/// Serves one request, or answers a head that could not be read; gives the client back if its connection may go on.
+pub type Serve = Rc<dyn Fn(Box<Client>, Result<Head, Reason>) -> Served>;
+
+/// The exchange as a future.
+pub type Served = Pin<Box<dyn Future<Output = Option<Box<Client>>>>>;
+
+enum Next {
+    Head(Head),
+    Bad(Reason),
+    Gone,
+}
+
+/// Serves a connection until one side has had enough.
+pub async fn run(mut client: Box<Client>, serve: Serve) {
+    let mut first = true;
+    loop {
+        let head = match next(&mut client, first).await {
+            Next::Head(head) => Ok(head),
+            Next::Bad(reason) => Err(reason),
+            Next::Gone => return,
+        };
+        first = false;
+        match serve(client, head).await {
+            Some(back) => client = back,
+            None => return,
+        }
+    }
+}
+
+/// Closes without a reset: says that no more comes, and reads for a while what was on its way, so that the client gets
+/// to read our last answer (RFC 9112 section 9.6).
+pub async fn close(mut client: Box<Client>) {
+    let until = clock::now() + LINGER_MS;
+    let mut left = LINGER_BYTES_MAX;
+    let shut = std::future::poll_fn(|cx| {
+        if client.alarm.poll(cx, until) || client.guard.poll_level(cx) == Level::Cut {
+            return Poll::Ready(false);
+        }
+        client.http.poll_shutdown(cx).map(|shut| shut.is_ok())
+    });
+    if !shut.await {
+        return;
+    }
+    client.http.expect_body(crate::http::h1::framing::Framing::Close);
+    std::future::poll_fn(|cx| {
+        loop {
+            if client.alarm.poll(cx, until) || client.guard.poll_level(cx) == Level::Cut {
+                return Poll::Ready(());
+            }
+            match client.http.poll_piece(cx) {
+                Poll::Ready(Ok(Piece::Chunk(chunk))) => left = left.saturating_sub(chunk.bytes().len()),
+                Poll::Ready(_) => return Poll::Ready(()),
+                Poll::Pending => return Poll::Pending,
+            }
+            if left == 0 {
+                return Poll::Ready(());
+            }
+        }
+    })
+    .await;
+}
+
+async fn next(client: &mut Client, first: bool) -> Next {
+    let settings = client.settings.borrow().clone();
+    let began = clock::now();
+    let mut head_began = first.then_some(began);
+    let mut drain_until = None;
+    std::future::poll_fn(|cx| {
+        let polled = poll_next(client, &settings, cx);
+        if polled.is_ready() {
+            return polled;
+        }
+        if client.http.has_unread() && head_began.is_none() {
+            head_began = Some(clock::now());
+        }
+        let mut deadline = match head_began {
+            Some(at) => at + clock::millis(settings.timeouts.head),
+            None => began + clock::millis(settings.timeouts.idle),
+        };
+        match client.guard.poll_level(cx) {
+            Level::Running => {}
+            Level::Draining if client.http.has_unread() => {}
+            Level::Draining => {
+                let until = *drain_until.get_or_insert_with(|| clock::now() + DRAIN_IDLE_GRACE_MS);
+                deadline = deadline.min(until);
+            }
+            Level::Cut => return Poll::Ready(Next::Gone),
+        }
+        if !client.alarm.poll(cx, deadline) {
+            return Poll::Pending;
+        }
+        Poll::Ready(if client.http.has_unread() { Next::Bad(Reason::HeadTimeout) } else { Next::Gone })
+    })
+    .await
+}
+
+fn poll_next(client: &mut Client, settings: &Settings, cx: &mut Context<'_>) -> Poll<Next> {
+    let rules = &settings.rules;
+    let expect = Expect { request: true, head_bytes_max: rules.head_bytes_max, fields_max: rules.fields_max };
+    let mut head = Head::new();
+    client.http.poll_head(cx, expect, &mut head).map(|read| match read {
+        Ok(()) => Next::Head(head),
+        Err(ReadError::Bad(reason)) => Next::Bad(reason),
+        Err(_) => Next::Gone,
+    })
+}
+
+// === impl Client ===
+
+impl Client {
+    #[must_use]
+    pub fn new(wire: Wire, facts: ClientFacts, guard: Guard, settings: Rc<RefCell<Rc<Settings>>>) -> Box<Self> {
+        Box::new(Self { http: Http1::new(wire), facts: Rc::new(facts), alarm: Alarm::new(), guard, settings, counted: (0, 0) })
+    }
+}

@@ -1,0 +1,9 @@
+//! Doors for clients: bound addresses, accepted connections, and the HTTP/1.1 connection as its client sees it.
+//!
+//! Knows no policy and no exchange: `worker` hands it the function that serves a request.
+
+pub mod accept;
+pub mod bind;
+pub mod h1;
+
+pub use h1::{Client, Serve, Settings};

@@ -1,0 +1,11 @@
+//! What is seen from outside: metrics, the access log, and our own events.
+
+pub mod access_log;
+mod escape;
+mod grown;
+pub mod log_sink;
+pub mod metrics;
+pub mod open_metrics;
+mod process;
+mod scrape;
+pub mod stamp;

@@ -1,0 +1,212 @@
+//! Attempts: balance, connect, send, await a head; and the loop that tries again where that is safe.
+
+use super::flow::{Event, ResponseFlow};
+use super::{Exchange, Source, deliver};
+use crate::clock::{self, NEVER};
+use crate::failure::{Failure, Reason};
+use crate::hook::{Hook, Verdict};
+use crate::http::admit;
+use crate::http::forwarded::{self, Asker};
+use crate::http::h1::write::{self, Length, Persistence};
+use crate::http::name::{FieldName, Known};
+use crate::limits::{
+    CONNECT_TIMEOUT_MS, CONTINUE_AFTER_MS, FIRST_BYTE_TIMEOUT_MS, INTERIM_RESPONSES_MAX, UPSTREAM_IDLE_TIMEOUT_MS,
+};
+use crate::upstream::directory::Busy;
+use crate::upstream::{Connection, connect};
+
+/// Obtains a response's head from the upstream that was chosen.
+pub(super) async fn run(exchange: &mut Exchange) -> Result<(), Failure> {
+    settle_upstream(exchange)?;
+    forward_facts(exchange);
+    loop {
+        let failure = match one(exchange).await {
+            Ok(()) => return Ok(()),
+            Err(failure) => failure,
+        };
+        let before = exchange.record.upstream_bytes_before;
+        let bytes = exchange.flows.upstream.as_ref().map_or(before, |upstream| upstream.http.bytes());
+        (exchange.attempt.sent, exchange.attempt.answered) = (bytes.1 > before.1, bytes.0 > before.0);
+        exchange.flows.upstream = None;
+        exchange.flows.response = ResponseFlow::Idle;
+        exchange.attempt.busy = None;
+        if failure.reason().fault() != crate::failure::Fault::Upstream {
+            return Err(failure);
+        }
+        exchange.failure = Some(failure);
+        let verdict = exchange.ask(Hook::UpstreamFailure).await?;
+        let failure = exchange.failure.take().unwrap_or_else(|| Failure::new(Reason::Broken));
+        match verdict {
+            Verdict::Retry => exchange.record.retried(&failure),
+            Verdict::Answer(answer) => {
+                exchange.answer(*answer);
+                return Ok(());
+            }
+            _ => return Err(failure),
+        }
+    }
+}
+
+/// One attempt, up to the response's head.
+async fn one(exchange: &mut Exchange) -> Result<(), Failure> {
+    balance(exchange)?;
+    if exchange.speaks(Hook::UpstreamRequest) && exchange.edit(Hook::UpstreamRequest).await? {
+        return Ok(());
+    }
+    let connection = obtain_connection(exchange).await?;
+    send_head(exchange, connection);
+    await_head(exchange).await?;
+    exchange.record.first_byte();
+    if exchange.speaks(Hook::UpstreamResponse) {
+        exchange.edit(Hook::UpstreamResponse).await?;
+    }
+    Ok(())
+}
+
+/// From the verdicts so far to the upstream: its chain, its limits, its timeouts under the route's.
+fn settle_upstream(exchange: &mut Exchange) -> Result<(), Failure> {
+    let to = exchange.route.as_ref().map(|route| route.facts.to.clone());
+    let id = exchange.chosen.or_else(|| to.and_then(|to| to.first().map(|(id, _)| *id)));
+    let generation = exchange.generation.clone().ok_or(Reason::Broken)?;
+    let upstream = id.and_then(|id| generation.upstream(id)).ok_or(Reason::NoUpstream)?;
+    let route = exchange.route.as_ref().map(|route| route.timeouts).unwrap_or_default();
+    let pick = |route: Option<std::time::Duration>, upstream: Option<std::time::Duration>, default: u64| {
+        route.or(upstream).map_or(default, clock::millis)
+    };
+    let timeouts = &upstream.timeouts;
+    let limits = &mut exchange.flows.limits;
+    limits.first_byte_ms = pick(route.first_byte, timeouts.first_byte, FIRST_BYTE_TIMEOUT_MS);
+    limits.upstream_idle_ms = pick(route.idle, timeouts.idle, UPSTREAM_IDLE_TIMEOUT_MS);
+    let total = pick(route.total, timeouts.total, NEVER);
+    limits.total_at = exchange.record.began_ms.saturating_add(total);
+    exchange.upstream_active = upstream.lane.active(&exchange.request);
+    exchange.upstream = Some(upstream.clone());
+    Ok(())
+}
+
+/// Tells the origin about the client; once per exchange, so that policies of an attempt see it.
+fn forward_facts(exchange: &mut Exchange) {
+    if std::mem::replace(&mut exchange.forwarded, true) {
+        return;
+    }
+    let facts = &exchange.flows.client.facts;
+    let asker = Asker {
+        address: facts.address(),
+        address_text: &facts.address_text,
+        secure: facts.secure,
+        trusted: facts.trusted,
+    };
+    forwarded::apply(&mut exchange.request, &exchange.settings.rules.forwarded, &asker);
+}
+
+fn balance(exchange: &mut Exchange) -> Result<(), Failure> {
+    let upstream = exchange.upstream.clone().ok_or(Reason::NoUpstream)?;
+    let mut endpoints = {
+        let mut seen = exchange.parts.seen.borrow_mut();
+        let entry = seen.entry(upstream.id).ok_or(Reason::NoUpstream)?;
+        if exchange.attempt.in_flight.is_none() {
+            exchange.attempt.in_flight = Some(entry.enter(upstream.requests_max)?);
+        }
+        exchange.attempt.entry = Some(entry);
+        seen.endpoints(upstream.id)
+    };
+    let tried = exchange.attempt.tried;
+    let all_tried = (0..endpoints.list.len()).all(|at| at < 64 && tried & (1 << at) != 0);
+    endpoints.tried = if all_tried { 0 } else { tried };
+    exchange.attempt.endpoints = Some(endpoints);
+    exchange.record.attempts += 1;
+    let verdict = exchange.ask_now(Hook::Balance)?;
+    let attempt = &mut exchange.attempt;
+    let Verdict::Endpoint(id) = verdict else { return Err(Failure::new(Reason::NoEndpoint)) };
+    let list = attempt.endpoints.as_ref().map(|endpoints| endpoints.list.as_ref()).unwrap_or_default();
+    let endpoint = list.get(id.0 as usize).cloned().ok_or(Reason::NoEndpoint)?;
+    if id.0 < 64 {
+        attempt.tried |= 1 << id.0;
+    }
+    attempt.busy = Some(Busy::new(endpoint));
+    Ok(())
+}
+
+async fn obtain_connection(exchange: &mut Exchange) -> Result<Connection, Failure> {
+    let upstream = exchange.upstream.clone().ok_or(Reason::NoUpstream)?;
+    let endpoint = exchange.attempt.endpoint().cloned().ok_or(Reason::NoEndpoint)?;
+    let has_body = exchange.admitted.as_ref().is_some_and(|admitted| admitted.length != Length::None);
+    let certain = has_body || !crate::upstream::repeat::is_idempotent(exchange.request.method());
+    if let Some(connection) = exchange.parts.pool.take(&endpoint.address, certain) {
+        return Ok(connection);
+    }
+    let entry = exchange.attempt.entry.ok_or(Reason::NoUpstream)?;
+    let counted = Some(entry.connect(upstream.connections_max)?);
+    let route = exchange.route.as_ref().and_then(|route| route.timeouts.connect);
+    let limit = route.or(upstream.timeouts.connect).map_or(CONNECT_TIMEOUT_MS, clock::millis);
+    let until = clock::now().saturating_add(limit).min(exchange.flows.limits.total_at);
+    let began = clock::precise();
+    let alarm = &exchange.flows.client.alarm;
+    let wire = connect::connect(&endpoint.address, alarm, until).await?;
+    exchange.record.connected(began);
+    Ok(Connection { http: crate::wire::Http1::new(wire), reused: false, counted })
+}
+
+fn send_head(exchange: &mut Exchange, mut connection: Connection) {
+    if !exchange.request.has(Known::Host)
+        && let Some(endpoint) = exchange.attempt.endpoint()
+    {
+        // HTTP/1.0 without Host: the origin gets one all the same, as RFC 9112 section 3.2 asks of us.
+        let name = if matches!(endpoint.address, crate::wire::Address::Ip(_)) { &*endpoint.name } else { "localhost" };
+        exchange.request.set(&FieldName::from(Known::Host), name.as_bytes());
+    }
+    let Some(admitted) = &exchange.admitted else { return };
+    let persistence = if admitted.upgrade { Persistence::Upgrade } else { Persistence::Default };
+    let out = connection.http.out();
+    write::request(&exchange.request, admitted.length, persistence, admitted.trailers_welcome, out);
+    exchange.record.upstream_bytes_before = connection.http.bytes();
+    exchange.flows.request.chunked = admitted.length == Length::Chunked;
+    if admitted.expects_continue && !exchange.flows.request.begun {
+        exchange.flows.continue_at = clock::now() + CONTINUE_AFTER_MS;
+    }
+    exchange.flows.begin_attempt(connection);
+}
+
+async fn await_head(exchange: &mut Exchange) -> Result<(), Failure> {
+    let mut interim = 0;
+    loop {
+        match exchange.flows.event(&mut exchange.response).await? {
+            Event::RequestPiece(piece) => exchange.flows.pass_up(piece),
+            Event::ContinueDue => deliver::say_continue(exchange),
+            Event::ResponseHead => {
+                let status = exchange.response.status();
+                let upgrade = exchange.admitted.as_ref().is_some_and(|admitted| admitted.upgrade);
+                let received = admit::response(&mut exchange.response, exchange.request.method(), upgrade)
+                    .map_err(|reason| Failure::with(Reason::BadResponse, reason.label()))?;
+                if status >= 200 || received.upgrade {
+                    exchange.flows.response = ResponseFlow::Held;
+                    if let Some(upstream) = &mut exchange.flows.upstream {
+                        upstream.http.expect_body(received.framing);
+                    }
+                    exchange.record.received = Some((received.length, received.persistent));
+                    exchange.source = if received.upgrade { Source::Tunnel } else { Source::Upstream };
+                    return Ok(());
+                }
+                interim += 1;
+                if interim > INTERIM_RESPONSES_MAX {
+                    return Err(Failure::with(Reason::BadResponse, "too many interim responses"));
+                }
+                deliver::interim(exchange, status);
+            }
+            Event::ResponsePiece(_) | Event::Flushed => {}
+        }
+    }
+}
+
+/// Whether the request may be sent again after `reason`.
+pub(super) fn may_retry(exchange: &Exchange, reason: Reason) -> bool {
+    let tried = crate::upstream::repeat::Tried {
+        method: exchange.request.method(),
+        reason,
+        sent: exchange.attempt.sent,
+        answered: exchange.attempt.answered,
+        body_gone: exchange.flows.request.begun,
+    };
+    exchange.record.attempts < crate::limits::ATTEMPTS_MAX && crate::upstream::repeat::is_safe(tried)
+}
+

@@ -1,0 +1,326 @@
+//! The four flows of an exchange, polled in one place: from the client, to the upstream, from the upstream, to the client.
+//!
+//! A source is polled only while its sink has room: that is the back-pressure, both directions at once, with no channel
+//! and no task between them. Sources first, then one write per side.
+
+use std::task::{Context, Poll};
+
+use crate::clock::{self, NEVER};
+use crate::drain::Level;
+use crate::failure::{Failure, Reason};
+use crate::http::head::Head;
+use crate::limits::{UPSTREAM_FIELDS_MAX, UPSTREAM_HEAD_BYTES_MAX};
+use crate::listen::Client;
+use crate::upstream::Connection;
+use crate::wire::http1::{Expect, Piece, ReadError};
+
+/// Client and upstream of an exchange, and how far each direction has come.
+pub(super) struct Flows {
+    pub(super) client: Box<Client>,
+    pub(super) upstream: Option<Box<Connection>>,
+    pub(super) request: RequestFlow,
+    pub(super) response: ResponseFlow,
+    /// Milliseconds of the clock at which the client waits no longer for 100 (Continue).
+    pub(super) continue_at: u64,
+    pub(super) limits: Deadlines,
+    moved: Moved,
+    /// A source was not polled because its sink was full.
+    skipped: bool,
+}
+
+/// The request's body on its way upstream.
+#[derive(Debug, Default)]
+pub(super) struct RequestFlow {
+    /// Chunked towards the upstream.
+    pub(super) chunked: bool,
+    /// Its last byte has been read.
+    pub(super) read: bool,
+    /// Part of it was passed on and is not kept.
+    pub(super) begun: bool,
+    /// The upstream no longer takes it: what comes is thrown away.
+    pub(super) refused: bool,
+}
+
+/// The response on its way to the client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ResponseFlow {
+    /// Nobody was asked.
+    Idle,
+    Head,
+    /// The head is there, its body waits to be asked for.
+    Held,
+    Body {
+        chunked: bool,
+    },
+    /// All is queued.
+    Ended,
+}
+
+/// Limits of silence, in milliseconds, and of the whole.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Deadlines {
+    pub(super) client_body_ms: u64,
+    pub(super) first_byte_ms: u64,
+    pub(super) upstream_idle_ms: u64,
+    pub(super) total_at: u64,
+}
+
+/// What happened next.
+#[derive(Debug)]
+pub(super) enum Event {
+    RequestPiece(Piece),
+    ResponseHead,
+    ResponsePiece(Piece),
+    /// The client should be told to go on.
+    ContinueDue,
+    /// Everything queued has left.
+    Flushed,
+}
+
+/// When each side last moved.
+#[derive(Debug, Default)]
+struct Moved {
+    client_bytes: u64,
+    client_at: u64,
+    upstream_bytes: u64,
+    upstream_at: u64,
+}
+
+// === impl Flows ===
+
+impl Flows {
+    pub(super) fn new(client: Box<Client>) -> Self {
+        let client_body_ms = clock::millis(client.settings.borrow().timeouts.body);
+        let never = NEVER;
+        let limits =
+            Deadlines { client_body_ms, first_byte_ms: never, upstream_idle_ms: never, total_at: never };
+        let now = clock::now();
+        let moved = Moved { client_at: now, upstream_at: now, ..Moved::default() };
+        Self {
+            client,
+            upstream: None,
+            request: RequestFlow::default(),
+            response: ResponseFlow::Idle,
+            continue_at: NEVER,
+            limits,
+            moved,
+            skipped: false,
+        }
+    }
+
+    /// Waits for what happens next. A response's head is read into `response`.
+    pub(super) async fn event(&mut self, response: &mut Head) -> Result<Event, Failure> {
+        std::future::poll_fn(|cx| self.poll_event(cx, response)).await
+    }
+
+    /// The upstream connection of a new attempt; its head is queued already.
+    pub(super) fn begin_attempt(&mut self, connection: Connection) {
+        self.upstream = Some(Box::new(connection));
+        self.response = ResponseFlow::Head;
+        self.request.refused = false;
+        self.moved.upstream_at = clock::now();
+        self.moved.upstream_bytes = 0;
+    }
+
+    /// Queues a part of the request's body upstream.
+    pub(super) fn pass_up(&mut self, piece: Piece) {
+        let chunked = self.request.chunked;
+        self.request.begun |= chunked || matches!(piece, Piece::Chunk(_));
+        let Some(upstream) = &mut self.upstream else { return };
+        match piece {
+            Piece::Chunk(chunk) => upstream.http.queue_chunk(chunk, chunked),
+            Piece::End(trailers) => upstream.http.queue_end(chunked, trailers.as_deref()),
+        }
+    }
+
+    /// Queues a part of the response's body for the client.
+    pub(super) fn pass_down(&mut self, piece: Piece) {
+        let ResponseFlow::Body { chunked } = self.response else { return };
+        match piece {
+            Piece::Chunk(chunk) => self.client.http.queue_chunk(chunk, chunked),
+            Piece::End(trailers) => {
+                self.client.http.queue_end(chunked, trailers.as_deref());
+                self.response = ResponseFlow::Ended;
+            }
+        }
+    }
+
+    fn poll_event(&mut self, cx: &mut Context<'_>, response: &mut Head) -> Poll<Result<Event, Failure>> {
+        loop {
+            self.skipped = false;
+            if let Poll::Ready(event) = self.poll_response(cx, response) {
+                return Poll::Ready(event);
+            }
+            if let Poll::Ready(event) = self.poll_request(cx) {
+                return Poll::Ready(event);
+            }
+            let wrote = self.poll_sinks(cx)?;
+            if self.response == ResponseFlow::Ended && self.client.http.is_flushed() {
+                return Poll::Ready(Ok(Event::Flushed));
+            }
+            if !(wrote && self.skipped) {
+                return self.poll_deadline(cx);
+            }
+        }
+    }
+
+    fn poll_response(&mut self, cx: &mut Context<'_>, head: &mut Head) -> Poll<Result<Event, Failure>> {
+        let Some(upstream) = &mut self.upstream else { return Poll::Pending };
+        match self.response {
+            ResponseFlow::Head => {
+                let expect = Expect {
+                    request: false,
+                    head_bytes_max: UPSTREAM_HEAD_BYTES_MAX,
+                    fields_max: UPSTREAM_FIELDS_MAX,
+                };
+                let polled = upstream.http.poll_head(cx, expect, head);
+                polled.map(|read| read.map(|()| Event::ResponseHead).map_err(no_head))
+            }
+            ResponseFlow::Body { .. } if self.client.http.has_room() => {
+                let polled = upstream.http.poll_piece(cx);
+                polled.map(|read| read.map(Event::ResponsePiece).map_err(no_body))
+            }
+            ResponseFlow::Body { .. } => {
+                self.skipped = true;
+                Poll::Pending
+            }
+            ResponseFlow::Idle | ResponseFlow::Held | ResponseFlow::Ended => Poll::Pending,
+        }
+    }
+
+    fn poll_request(&mut self, cx: &mut Context<'_>) -> Poll<Result<Event, Failure>> {
+        let wanted = !self.request.read && self.response != ResponseFlow::Ended;
+        let Some(upstream) = self.upstream.as_mut().filter(|_| wanted) else {
+            return match self.client.http.poll_watch(cx) {
+                Poll::Ready(Err(error)) => Poll::Ready(Err(Failure::with(Reason::ClientClosed, error))),
+                _ => Poll::Pending,
+            };
+        };
+        if !self.request.refused && !upstream.http.has_room() {
+            self.skipped = true;
+            return Poll::Pending;
+        }
+        loop {
+            let piece = match self.client.http.poll_piece(cx) {
+                Poll::Ready(Ok(piece)) => piece,
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(bad_request_body(error))),
+                Poll::Pending => return Poll::Pending,
+            };
+            self.continue_at = NEVER; // it did not wait, or waits no longer
+            self.request.read = matches!(piece, Piece::End(_));
+            if !self.request.refused {
+                return Poll::Ready(Ok(Event::RequestPiece(piece)));
+            }
+            if self.request.read {
+                return Poll::Pending;
+            }
+        }
+    }
+
+    /// Writes to both sides; says whether anything that was queued has left.
+    fn poll_sinks(&mut self, cx: &mut Context<'_>) -> Result<bool, Failure> {
+        let mut wrote = false;
+        if let Some(upstream) = &mut self.upstream
+            && !self.request.refused
+            && !upstream.http.is_flushed()
+        {
+            match upstream.http.poll_flush(cx) {
+                Poll::Ready(Ok(())) => wrote = true,
+                // It may have answered before it closed: the answer is what counts.
+                Poll::Ready(Err(_)) => {
+                    self.request.refused = true;
+                    self.skipped = true;
+                    wrote = true;
+                }
+                Poll::Pending => {}
+            }
+        }
+        if !self.client.http.is_flushed() {
+            match self.client.http.poll_flush(cx) {
+                Poll::Ready(Ok(())) => wrote = true,
+                Poll::Ready(Err(error)) => return Err(Failure::with(Reason::ClientClosed, error)),
+                Poll::Pending => {}
+            }
+        }
+        Ok(wrote)
+    }
+
+    fn poll_deadline(&mut self, cx: &Context<'_>) -> Poll<Result<Event, Failure>> {
+        let (at, reason) = self.deadline();
+        if self.client.guard.poll_level(cx) == Level::Cut {
+            return Poll::Ready(Err(Failure::new(Reason::Draining)));
+        }
+        if self.continue_at < at {
+            if self.client.alarm.poll(cx, self.continue_at) {
+                self.continue_at = NEVER;
+                return Poll::Ready(Ok(Event::ContinueDue));
+            }
+            return Poll::Pending;
+        }
+        if self.client.alarm.poll(cx, at) { Poll::Ready(Err(Failure::new(reason))) } else { Poll::Pending }
+    }
+
+    /// The nearest deadline, and what it means when it has passed.
+    fn deadline(&mut self) -> (u64, Reason) {
+        self.stamp();
+        let limits = &self.limits;
+        let mut nearest = (limits.total_at, Reason::TotalTimeout);
+        let mut consider = |at: u64, reason| {
+            if at < nearest.0 {
+                nearest = (at, reason);
+            }
+        };
+        match self.response {
+            ResponseFlow::Head => {
+                consider(self.moved.upstream_at.saturating_add(limits.first_byte_ms), Reason::FirstByteTimeout);
+            }
+            ResponseFlow::Body { .. } if self.client.http.has_room() => {
+                consider(self.moved.upstream_at.saturating_add(limits.upstream_idle_ms), Reason::UpstreamIdleTimeout);
+            }
+            _ => {}
+        }
+        if !self.client.http.is_flushed() {
+            consider(self.moved.client_at.saturating_add(limits.client_body_ms), Reason::ClientStalled);
+        } else if !self.request.read && self.upstream.is_some() && !self.skipped && self.continue_at == NEVER {
+            consider(self.moved.client_at.saturating_add(limits.client_body_ms), Reason::BodyTimeout);
+        }
+        nearest
+    }
+
+    fn stamp(&mut self) {
+        let sum = |(read, written): (u64, u64)| read + written;
+        let client = sum(self.client.http.bytes());
+        if client != self.moved.client_bytes {
+            (self.moved.client_bytes, self.moved.client_at) = (client, clock::now());
+        }
+        let upstream = self.upstream.as_ref().map_or(0, |upstream| sum(upstream.http.bytes()));
+        if upstream != self.moved.upstream_bytes {
+            (self.moved.upstream_bytes, self.moved.upstream_at) = (upstream, clock::now());
+        }
+    }
+}
+
+fn no_head(error: ReadError) -> Failure {
+    match error {
+        ReadError::Closed => Failure::new(Reason::UpstreamClosed),
+        ReadError::Truncated => Failure::with(Reason::BadResponse, "closed inside the head"),
+        ReadError::Io(error) => Failure::with(Reason::UpstreamClosed, error),
+        ReadError::Bad(reason) => Failure::with(Reason::BadResponse, reason.label()),
+    }
+}
+
+fn no_body(error: ReadError) -> Failure {
+    match error {
+        ReadError::Closed | ReadError::Truncated => Failure::new(Reason::UpstreamTruncated),
+        ReadError::Io(error) => Failure::with(Reason::UpstreamTruncated, error),
+        ReadError::Bad(reason) => Failure::with(Reason::BadResponse, reason.label()),
+    }
+}
+
+fn bad_request_body(error: ReadError) -> Failure {
+    match error {
+        ReadError::Closed | ReadError::Truncated => Failure::with(Reason::ClientClosed, "inside the body"),
+        ReadError::Io(error) => Failure::with(Reason::ClientClosed, error),
+        ReadError::Bad(reason) => Failure::new(reason),
+    }
+}

@@ -1,0 +1,108 @@
+//! The whole life of an exchange. It knows when to ask and never what to answer: every answer is a policy's, and the
+//! default behaviour is the last policy of the chain. All branching between hooks is here; what it calls is
+//! straight-line. It owns all it needs, borrows nothing, and does not know by which door the client came.
+
+use super::{Exchange, answer, attempt, deliver, record};
+use crate::failure::{Failure, Reason};
+use crate::hook::{Hook, Verdict};
+use crate::http::admit;
+use crate::listen::Client;
+
+use super::request_id::RequestId;
+
+/// An exchange that has begun and must reach `log`, however it ends.
+struct Open(Option<Box<Exchange>>);
+
+/// From the request's head to the log line. Gives the client back if its connection may serve again.
+pub async fn serve(exchange: Box<Exchange>) -> Option<Box<Client>> {
+    let mut open = Open(Some(exchange));
+    let exchange = open.exchange()?;
+    let obtained = obtain(exchange).await;
+    answer::settle(exchange, obtained).await;
+    if exchange.speaks(Hook::Response) {
+        let edited = exchange.edit(Hook::Response).await;
+        answer::settle_late(exchange, edited);
+    }
+    let ending = deliver::run(exchange).await;
+    let client = open.close(&ending)?;
+    deliver::part(client, ending).await
+}
+
+/// From the request's head to a response's, the upstream's or our own.
+async fn obtain(exchange: &mut Exchange) -> Result<(), Failure> {
+    if admit(exchange)? {
+        answer::options_here(exchange);
+        return Ok(());
+    }
+    let routed = exchange.ask(Hook::Route).await?;
+    match routed {
+        Verdict::Route(id) => exchange.follow(id)?,
+        Verdict::Answer(answer) => {
+            exchange.answer(*answer);
+            return Ok(());
+        }
+        _ => return Err(Failure::new(Reason::NoRoute)),
+    }
+    if exchange.speaks(Hook::Request) && exchange.edit(Hook::Request).await? {
+        return Ok(());
+    }
+    attempt::run(exchange).await
+}
+
+/// The rules that no hook can turn off; says whether the request was for us alone (`Max-Forwards: 0`).
+fn admit(exchange: &mut Exchange) -> Result<bool, Failure> {
+    if let Some(reason) = exchange.unread {
+        exchange.id = RequestId::make();
+        return Err(Failure::new(reason));
+    }
+    let trusted = exchange.flows.client.facts.trusted;
+    exchange.id = RequestId::settle(&mut exchange.request, trusted);
+    let mut admitted = admit::request(&mut exchange.request, &exchange.settings.rules)?;
+    let framing = std::mem::replace(&mut admitted.framing, crate::http::h1::framing::Framing::None);
+    exchange.flows.request.read = framing.is_done();
+    exchange.flows.client.http.expect_body(framing);
+    let ends_here = admitted.ends_here;
+    exchange.admitted = Some(admitted);
+    Ok(ends_here)
+}
+
+// === impl Open ===
+
+impl Open {
+    fn exchange(&mut self) -> Option<&mut Exchange> {
+        self.0.as_deref_mut()
+    }
+
+    /// The last thing: log, then part with the client.
+    fn close(&mut self, ending: &deliver::Ending) -> Option<Box<Client>> {
+        let mut exchange = self.0.take()?;
+        if matches!(ending, deliver::Ending::Reset) {
+            exchange.flows.client.http.wire().reset_on_drop();
+        }
+        record_and_log(&mut exchange, false);
+        Some(exchange.flows.client)
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        if let Some(mut exchange) = self.0.take() {
+            record_and_log(&mut exchange, true);
+        }
+    }
+}
+
+/// The `log` hook, polled once, and the exchange's own line.
+fn record_and_log(exchange: &mut Exchange, cancelled: bool) {
+    if cancelled {
+        exchange.record.fail(&Failure::new(Reason::Draining));
+    }
+    if exchange.speaks(Hook::Log) {
+        let mut look = std::pin::pin!(exchange.ask(Hook::Log));
+        let polled = look.as_mut().poll(&mut std::task::Context::from_waker(std::task::Waker::noop()));
+        if let std::task::Poll::Ready(Err(failure)) = polled {
+            tracing::warn!(%failure, "log policy failed");
+        }
+    }
+    record::finish(exchange);
+}

@@ -1,0 +1,250 @@
+//! The life of an exchange: what it is (here), what it does (`lifecycle.rs`), what policies see of it (`view.rs`).
+
+pub mod answer;
+mod attempt;
+mod deliver;
+mod flow;
+pub mod lifecycle;
+mod record;
+mod request_id;
+mod tunnel;
+mod view;
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use crate::failure::{Failure, Reason};
+use crate::hook::chain::Said;
+use crate::hook::{Answer, Endpoint, Endpoints, Hook, RouteFacts, Row, Side, UpstreamId, Verdict};
+use crate::http::admit::Admitted;
+use crate::http::head::{Head, Mark};
+use crate::listen::{Client, Settings};
+use crate::observe::access_log::AccessLog;
+use crate::observe::metrics::WorkerMetrics;
+use crate::snapshot::{Generation, Lane, RouteAlive, UpstreamAlive};
+use crate::upstream::Pool;
+use crate::upstream::directory::{Busy, Entry, InFlight, Seen};
+
+use flow::Flows;
+use record::Record;
+use request_id::RequestId;
+
+/// What all exchanges of one worker share.
+pub struct Parts {
+    pub number: usize,
+    pub pool: Rc<Pool>,
+    pub seen: RefCell<Seen>,
+    pub metrics: Arc<WorkerMetrics>,
+    pub log: RefCell<Option<AccessLog>>,
+}
+
+/// One request and its response. It owns its client, its upstream connection and the flows between them.
+pub struct Exchange {
+    flows: Flows,
+    request: Head,
+    response: Head,
+    /// Where the response's body comes from.
+    source: Source,
+    /// Why the head could not even be read.
+    unread: Option<Reason>,
+    admitted: Option<Admitted>,
+    parts: Rc<Parts>,
+    generation: Option<Rc<Generation>>,
+    settings: Rc<Settings>,
+    listener: Option<usize>,
+    lane: Option<Rc<Lane>>,
+    active: u64,
+    route: Option<Rc<RouteAlive>>,
+    /// The route's facts with this request's parameters, where the route has any.
+    route_facts: Option<Box<RouteFacts>>,
+    upstream: Option<Rc<UpstreamAlive>>,
+    upstream_active: u64,
+    chosen: Option<UpstreamId>,
+    attempt: Attempt,
+    /// The row of the hook that runs: what may be touched now.
+    row: &'static Row,
+    observe_mark: Option<(Side, Mark)>,
+    observing: bool,
+    failure: Option<Failure>,
+    /// The response is an answer without a body: a failure page is due.
+    needs_page: bool,
+    values: Vec<(Box<str>, Box<str>)>,
+    id: RequestId,
+    forwarded: bool,
+    /// The generation's number; it outlives the generation in a tunnel.
+    number: u64,
+    record: Record,
+}
+
+/// Where a response's body comes from.
+enum Source {
+    /// None was obtained yet.
+    Nothing,
+    Upstream,
+    /// Ours, or a policy's.
+    Own(Vec<u8>),
+    Tunnel,
+}
+
+/// The attempt that runs, or ran last.
+#[derive(Default)]
+struct Attempt {
+    endpoints: Option<Endpoints>,
+    /// The endpoint that was chosen, counted as busy.
+    busy: Option<Busy>,
+    tried: u64,
+    entry: Option<&'static Entry>,
+    in_flight: Option<InFlight>,
+    /// A byte of the request has left in it.
+    sent: bool,
+    /// A byte of a response has come in it.
+    answered: bool,
+}
+
+// === impl Exchange ===
+
+impl Exchange {
+    /// An exchange that begins: its head was read, or could not be.
+    #[must_use]
+    pub fn new(
+        parts: Rc<Parts>,
+        generation: Rc<Generation>,
+        client: Box<Client>,
+        head: Result<Head, Reason>,
+    ) -> Box<Self> {
+        let settings = client.settings.borrow().clone();
+        let listener = generation.listener(&settings.name);
+        let lane = listener.and_then(|index| generation.entry(index).cloned());
+        let (request, unread) = match head {
+            Ok(head) => (head, None),
+            Err(reason) => (Head::request("", ""), Some(reason)),
+        };
+        let active = lane.as_ref().map_or(0, |lane| lane.active(&request));
+        parts.metrics.began();
+        let record = Record::begin();
+        Box::new(Self {
+            flows: Flows::new(client),
+            id: RequestId::default(),
+            request,
+            response: Head::new(),
+            source: Source::Nothing,
+            unread,
+            admitted: None,
+            parts,
+            settings,
+            listener,
+            lane,
+            active,
+            route: None,
+            route_facts: None,
+            upstream: None,
+            upstream_active: 0,
+            chosen: None,
+            attempt: Attempt::default(),
+            row: Hook::Route.row(),
+            observe_mark: None,
+            observing: false,
+            failure: None,
+            needs_page: false,
+            values: Vec::new(),
+            forwarded: false,
+            number: generation.number(),
+            generation: Some(generation),
+            record,
+        })
+    }
+
+    /// Whether a policy speaks at this hook: what a hook costs at which nobody does.
+    fn speaks(&self, hook: Hook) -> bool {
+        let lane = self.lane.as_ref().is_some_and(|lane| lane.chain.speaks(hook, self.active));
+        lane || self.upstream.as_ref().is_some_and(|up| up.lane.chain.speaks(hook, self.upstream_active))
+    }
+
+    /// Asks, edits or looks, by the kind of the hook: the exchange's chain, then the upstream's at its own hooks.
+    async fn ask(&mut self, hook: Hook) -> Result<Verdict, Failure> {
+        if let Some(lane) = self.lane.clone() {
+            let active = self.active;
+            let said = lane.chain.run(hook, self, active).await?;
+            if !matches!(said.verdict, Verdict::Pass) {
+                return Ok(self.note(&lane, said));
+            }
+        }
+        if let Some(upstream) = self.upstream.clone() {
+            let active = self.upstream_active;
+            let said = upstream.lane.chain.run(hook, self, active).await?;
+            return Ok(self.note(&upstream.lane, said));
+        }
+        Ok(Verdict::Pass)
+    }
+
+    /// [`Exchange::ask`] for hooks that may not wait.
+    fn ask_now(&mut self, hook: Hook) -> Result<Verdict, Failure> {
+        if let Some(lane) = self.lane.clone()
+            && lane.chain.speaks(hook, self.active)
+        {
+            let active = self.active;
+            let said = lane.chain.run_now(hook, self, active)?;
+            if !matches!(said.verdict, Verdict::Pass) {
+                return Ok(self.note(&lane, said));
+            }
+        }
+        if let Some(upstream) = self.upstream.clone() {
+            let active = self.upstream_active;
+            let said = upstream.lane.chain.run_now(hook, self, active)?;
+            return Ok(self.note(&upstream.lane, said));
+        }
+        Ok(Verdict::Pass)
+    }
+
+    /// Runs an edit hook; says whether a policy answered, in which case the response is its own.
+    async fn edit(&mut self, hook: Hook) -> Result<bool, Failure> {
+        match self.ask(hook).await? {
+            Verdict::Answer(answer) => {
+                self.answer(*answer);
+                Ok(true)
+            }
+            _ => Ok(false),
+        }
+    }
+
+    /// Makes a policy's answer the response.
+    fn answer(&mut self, answer: Answer) {
+        answer::from_policy(self, answer);
+    }
+
+    /// Takes the route that was chosen: its chain, whose first seats are those that have spoken already.
+    fn follow(&mut self, id: crate::hook::RouteId) -> Result<(), Failure> {
+        let generation = self.generation.clone().ok_or(Reason::Broken)?;
+        let route = generation.route(id).ok_or(Reason::NoRoute)?;
+        if route.has_params {
+            let mut facts = route.facts.clone();
+            facts.params = generation.snapshot.table.params(id, self.request.path());
+            self.route_facts = Some(Box::new(facts));
+        }
+        if let Some(lane) = self.listener.and_then(|listener| route.lanes.get(listener)) {
+            self.active = lane.active(&self.request);
+            self.lane = Some(lane.clone());
+        }
+        self.route = Some(route.clone());
+        Ok(())
+    }
+
+    /// Remembers who ended the exchange's way upstream.
+    fn note(&mut self, lane: &Lane, said: Said) -> Verdict {
+        if let (Verdict::Answer(_) | Verdict::Close, Some(seat)) = (&said.verdict, said.seat)
+            && let Some(seat) = lane.chain.seats().get(usize::from(seat))
+        {
+            self.record.answered_by = Some((seat.name.clone(), said.verdict.name()));
+        }
+        said.verdict
+    }
+}
+
+// === impl Attempt ===
+
+impl Attempt {
+    fn endpoint(&self) -> Option<&Arc<Endpoint>> {
+        self.busy.as_ref().map(Busy::endpoint)
+    }
+}

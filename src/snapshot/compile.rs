@@ -1,0 +1,195 @@
+//! From plan to snapshot: names become ids, options become recipes, matches become a table. The only place that turns
+//! names into ids.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+
+use crate::config::diagnostic::Diagnostic;
+use crate::config::plan::{Balance, PathPattern, Plan, Use};
+use crate::hook::{Recipe, RouteId, UpstreamId};
+use crate::policy::routing::matching::Matcher;
+use crate::policy::routing::table::{BadRoute, RouteTable};
+use crate::policy::catalogue;
+use crate::policy::{self, Secrets};
+use crate::upstream::directory::Directory;
+
+/// Everything a request may consult, compiled and immutable.
+pub struct Snapshot {
+    /// Of the generation it becomes.
+    pub number: u64,
+    pub plan: Arc<Plan>,
+    pub table: Arc<RouteTable>,
+    pub(super) file: Vec<Place>,
+    pub(super) listeners: Vec<Vec<Place>>,
+    pub(super) route_default: Place,
+    pub(super) routes: Vec<CompiledRoute>,
+    pub(super) upstreams: Vec<CompiledUpstream>,
+    /// Generations alive, over all workers and numbers.
+    pub(super) living: Arc<AtomicUsize>,
+}
+
+/// A policy where it stands, compiled.
+#[derive(Clone)]
+pub(super) struct Place {
+    pub(super) recipe: Arc<dyn Recipe>,
+    pub(super) name: Arc<str>,
+    pub(super) observe: bool,
+    pub(super) when: Option<Arc<Matcher>>,
+}
+
+pub(super) struct CompiledRoute {
+    pub(super) id: RouteId,
+    pub(super) name: Arc<str>,
+    pub(super) to: Arc<[(UpstreamId, u32)]>,
+    pub(super) places: Vec<Place>,
+    pub(super) has_params: bool,
+}
+
+pub(super) struct CompiledUpstream {
+    pub(super) id: UpstreamId,
+    pub(super) name: Arc<str>,
+    pub(super) places: Vec<Place>,
+}
+
+/// What gives out ids, for the life of the process: the same name is the same id in every generation.
+pub struct Ids {
+    pub directory: Arc<Directory>,
+    routes: Names,
+    listeners: Names,
+    living: Arc<AtomicUsize>,
+}
+
+/// Names in the order in which they first came.
+#[derive(Default)]
+struct Names {
+    list: Vec<Arc<str>>,
+    places: HashMap<Arc<str>, u32>,
+}
+
+/// Compiles a plan; every mistake that only a policy can find is reported together.
+pub fn compile(plan: Arc<Plan>, number: u64, ids: &mut Ids) -> Result<Arc<Snapshot>, Vec<Diagnostic>> {
+    let mut found = Vec::new();
+    let secrets = &Secrets::new(plan.secrets.clone());
+    let mut places = |uses: &[Use]| compile_places(uses, secrets, &mut found);
+    let file = places(&plan.chain);
+    let listeners: Vec<_> = plan.listeners.iter().map(|listener| places(&listener.chain)).collect();
+    let own: Vec<_> = plan.routes.iter().map(|route| places(&route.chain)).collect();
+    let mut upstream_places: Vec<_> = plan.upstreams.iter().map(|upstream| places(&upstream.chain)).collect();
+    for (upstream, list) in plan.upstreams.iter().zip(&mut upstream_places) {
+        if let Balance::Policy(written) = &upstream.balance {
+            list.extend(places(std::slice::from_ref(written)));
+        }
+        list.extend(catalogue::upstream_defaults(&upstream.balance).into_iter().map(built_in));
+    }
+    if !found.is_empty() {
+        return Err(found);
+    }
+    let upstream_ids: Vec<_> = plan.upstreams.iter().map(|upstream| ids.directory.intern(&upstream.name)).collect();
+    let route_ids: Vec<_> = plan.routes.iter().map(|route| ids.route(&route.name)).collect();
+    let table = Arc::new(RouteTable::new(&plan.routes, &route_ids, &upstream_ids).map_err(|bad| vec![unroutable(&plan, &bad)])?);
+    let mut routes = Vec::new();
+    for ((route, id), mut places) in plan.routes.iter().zip(&route_ids).zip(own) {
+        let to = route.to.iter().filter_map(|target| Some((*upstream_ids.get(target.upstream)?, target.weight)));
+        places.extend(catalogue::route_default(route).into_iter().map(built_in));
+        routes.push(CompiledRoute {
+            id: *id,
+            name: route.name.as_str().into(),
+            to: to.collect(),
+            places,
+            has_params: matches!(&route.matching.path, Some(PathPattern::Template { .. })),
+        });
+    }
+    let route_default = built_in(catalogue::entry_default(&table));
+    let upstreams = plan.upstreams.iter().zip(upstream_ids).zip(upstream_places);
+    let upstreams = upstreams
+        .map(|((upstream, id), places)| CompiledUpstream { id, name: upstream.name.as_str().into(), places })
+        .collect();
+    let living = ids.living.clone();
+    Ok(Arc::new(Snapshot { number, plan, table, file, listeners, route_default, routes, upstreams, living }))
+}
+
+fn compile_places(uses: &[Use], secrets: &Secrets, found: &mut Vec<Diagnostic>) -> Vec<Place> {
+    let mut places = Vec::new();
+    for written in uses {
+        let when = match written.when.as_ref().map(Matcher::new).transpose() {
+            Ok(when) => when.map(Arc::new),
+            Err(bad) => {
+                found.push(Diagnostic::error("E0301", bad.0).at(&written.span, "in this `when`"));
+                continue;
+            }
+        };
+        match policy::recipe(&written.kind, &written.options, secrets) {
+            Ok(recipe) => {
+                places.push(Place { recipe, name: written.policy.as_str().into(), observe: written.observe, when });
+            }
+            Err(mut mistakes) => found.append(&mut mistakes),
+        }
+    }
+    places
+}
+
+fn unroutable(plan: &Plan, bad: &BadRoute) -> Diagnostic {
+    let span = plan.routes.get(bad.index).map(|route| route.span.clone()).unwrap_or_default();
+    Diagnostic::error("E0302", bad.why.0.clone()).at(&span, "in this route")
+}
+
+fn built_in((name, recipe): (&'static str, Arc<dyn Recipe>)) -> Place {
+    Place { recipe, name: name.into(), observe: false, when: None }
+}
+
+// === impl Ids ===
+
+impl Ids {
+    #[must_use]
+    pub fn new(directory: Arc<Directory>) -> Self {
+        Self { directory, routes: Names::default(), listeners: Names::default(), living: Arc::default() }
+    }
+
+    /// Every route name there has been, by id.
+    #[must_use]
+    pub fn routes(&self) -> &[Arc<str>] {
+        &self.routes.list
+    }
+
+    /// Every listener name there has been, by id.
+    #[must_use]
+    pub fn listeners(&self) -> &[Arc<str>] {
+        &self.listeners.list
+    }
+
+    /// The id of a listener's name, for metrics.
+    pub fn intern_listener(&mut self, name: &str) -> u32 {
+        self.listeners.intern(name)
+    }
+
+    /// The id of a listener's name that was interned.
+    #[must_use]
+    pub fn listener(&self, name: &str) -> u32 {
+        self.listeners.places.get(name).copied().unwrap_or(0)
+    }
+
+    /// Generations alive, over all workers.
+    #[must_use]
+    pub fn living(&self) -> usize {
+        self.living.load(std::sync::atomic::Ordering::Relaxed)
+    }
+
+    fn route(&mut self, name: &str) -> RouteId {
+        RouteId(self.routes.intern(name))
+    }
+}
+
+// === impl Names ===
+
+impl Names {
+    fn intern(&mut self, name: &str) -> u32 {
+        if let Some(known) = self.places.get(name) {
+            return *known;
+        }
+        let (name, place): (Arc<str>, _) = (name.into(), self.list.len() as u32);
+        self.list.push(name.clone());
+        self.places.insert(name, place);
+        place
+    }
+}

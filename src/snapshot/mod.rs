@@ -1,0 +1,8 @@
+//! Everything a request may consult, compiled: immutable and shared (`Snapshot`), then alive on one worker
+//! (`Generation`).
+
+pub mod compile;
+pub mod generation;
+
+pub use compile::Snapshot;
+pub use generation::{Generation, Lane, RouteAlive, UpstreamAlive};

@@ -1,0 +1,488 @@
+//! The upstreams of the process: names, endpoints and counters, which outlive every reload.
+//!
+//! Names are interned append-only, so an id means the same upstream for the life of the process; entries are therefore
+//! never freed. A worker reads through its own [`Seen`]: one atomic load per request, a lock only after a change.
+//! Locks here are short and never held across an await: `names` (intern, apply, an answer of DNS) and `published`
+//! (swap or clone one `Arc`).
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use crate::config::plan;
+use crate::failure::Reason;
+use crate::hook::{Endpoint, Endpoints, UpstreamId};
+use crate::wire::Address;
+
+/// Every upstream there has ever been, shared by all threads.
+#[derive(Default)]
+pub struct Directory {
+    names: Mutex<Names>,
+}
+
+#[derive(Default)]
+struct Names {
+    by_name: BTreeMap<Arc<str>, UpstreamId>,
+    entries: Vec<Known>,
+    /// What DNS said last.
+    answers: BTreeMap<Arc<str>, DnsAnswer>,
+}
+
+struct Known {
+    entry: &'static Entry,
+    /// As the plan has them: addresses and names.
+    sources: Vec<plan::Endpoint>,
+}
+
+/// What DNS said of a host.
+#[derive(Debug, Clone)]
+pub struct DnsAnswer {
+    /// Sorted, no two alike.
+    pub addresses: Vec<IpAddr>,
+    /// When to ask again.
+    pub due: Instant,
+}
+
+type List = Arc<[Arc<Endpoint>]>;
+
+/// One upstream, for the life of the process.
+#[repr(align(128))]
+pub struct Entry {
+    /// Requests under way.
+    in_flight: AtomicUsize,
+    /// Connections that are open, idle ones included.
+    connections: AtomicUsize,
+    /// Changes with the list.
+    version: AtomicU64,
+    published: Mutex<List>,
+    pub name: Arc<str>,
+    pub id: UpstreamId,
+}
+
+/// One request on an upstream; dropping it ends it.
+#[derive(Debug)]
+pub struct InFlight(&'static Entry);
+
+/// One connection to an upstream; dropping it ends it.
+#[derive(Debug)]
+pub struct Connected(&'static Entry);
+
+/// One request on an endpoint; dropping it ends it.
+#[derive(Debug)]
+pub struct Busy(Arc<Endpoint>);
+
+/// What a scrape is told of an upstream.
+#[derive(Debug, Clone)]
+pub struct Figures {
+    pub name: Arc<str>,
+    pub in_flight: usize,
+    pub connections: usize,
+    pub endpoints: List,
+}
+
+/// A worker's own copy of what it has looked at.
+pub struct Seen {
+    directory: Arc<Directory>,
+    cached: Vec<(&'static Entry, Endpoints)>,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Counts one in, unless `max` are in already.
+fn enter(count: &AtomicUsize, max: Option<usize>) -> bool {
+    let Some(max) = max else {
+        count.fetch_add(1, Ordering::Relaxed);
+        return true;
+    };
+    let below = |now: usize| (now < max).then_some(now + 1);
+    count.fetch_update(Ordering::Relaxed, Ordering::Relaxed, below).is_ok()
+}
+
+// === impl Directory ===
+
+impl Directory {
+    #[must_use]
+    pub fn new() -> Arc<Self> {
+        Arc::new(Self::default())
+    }
+
+    /// The id of a name, now and for ever.
+    pub fn intern(&self, name: &str) -> UpstreamId {
+        lock(&self.names).intern(name)
+    }
+
+    /// Every name there has ever been, in the order of the ids.
+    #[must_use]
+    pub fn names(&self) -> Vec<Arc<str>> {
+        lock(&self.names).entries.iter().map(|known| known.entry.name.clone()).collect()
+    }
+
+    /// The entry of an upstream. Takes the lock; a worker asks [`Seen::entry`].
+    #[must_use]
+    pub fn entry(&self, id: UpstreamId) -> Option<&'static Entry> {
+        lock(&self.names).entries.get(id.0 as usize).map(|known| known.entry)
+    }
+
+    /// Publishes the endpoints of a plan, at commit. Upstreams it no longer names are left without endpoints; an
+    /// endpoint whose address and weight are unchanged stays the same object, with its counter.
+    pub fn apply(&self, upstreams: &[plan::Upstream]) {
+        let mut names = lock(&self.names);
+        for known in &mut names.entries {
+            known.sources.clear();
+        }
+        for upstream in upstreams {
+            let id = names.intern(&upstream.name);
+            if let Some(known) = names.entries.get_mut(id.0 as usize) {
+                known.sources.clone_from(&upstream.endpoints);
+            }
+        }
+        let Names { entries, answers, .. } = &mut *names;
+        answers.retain(|host, _| entries.iter().any(|known| known.names_host(host)));
+        for known in entries {
+            known.publish(answers);
+        }
+    }
+
+    /// Takes in what DNS said of a host; its addresses become endpoints wherever the host is named.
+    pub fn answered(&self, host: &Arc<str>, mut answer: DnsAnswer) {
+        answer.addresses.sort_unstable();
+        answer.addresses.dedup();
+        let mut names = lock(&self.names);
+        let Names { entries, answers, .. } = &mut *names;
+        answers.insert(host.clone(), answer);
+        for known in entries.iter().filter(|known| known.names_host(host)) {
+            known.publish(answers);
+        }
+    }
+
+    /// What DNS said last of a host.
+    #[must_use]
+    pub fn answer(&self, host: &str) -> Option<DnsAnswer> {
+        lock(&self.names).answers.get(host).cloned()
+    }
+
+    /// Every upstream that has endpoints or is still in use, for metrics and the admin API.
+    #[must_use]
+    pub fn figures(&self) -> Vec<Figures> {
+        let names = lock(&self.names);
+        let figures = names.entries.iter().map(|known| Figures {
+            name: known.entry.name.clone(),
+            in_flight: known.entry.in_flight(),
+            connections: known.entry.connections(),
+            endpoints: known.entry.list().1,
+        });
+        figures.filter(|it| !it.endpoints.is_empty() || it.in_flight > 0 || it.connections > 0).collect()
+    }
+}
+
+impl fmt::Debug for Directory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.figures()).finish()
+    }
+}
+
+// === impl Names ===
+
+impl Names {
+    fn intern(&mut self, name: &str) -> UpstreamId {
+        if let Some(id) = self.by_name.get(name) {
+            return *id;
+        }
+        let id = UpstreamId(self.entries.len() as u32);
+        let name: Arc<str> = name.into();
+        // Ids are for ever, so entries are too: what holds one needs no count of its own.
+        let entry: &'static Entry = Box::leak(Box::new(Entry::new(id, name.clone())));
+        self.entries.push(Known { entry, sources: Vec::new() });
+        self.by_name.insert(name, id);
+        id
+    }
+}
+
+// === impl Known ===
+
+impl Known {
+    fn names_host(&self, wanted: &str) -> bool {
+        self.sources.iter().any(|source| matches!(&source.address, Address::Name { host, .. } if **host == *wanted))
+    }
+
+    /// Makes the list anew; it changes only if an address or a weight did.
+    fn publish(&self, answers: &BTreeMap<Arc<str>, DnsAnswer>) {
+        let mut wanted: Vec<(Address, u32)> = Vec::new();
+        let mut add = |address: Address, weight: u32| {
+            if !wanted.iter().any(|(known, _)| *known == address) {
+                wanted.push((address, weight));
+            }
+        };
+        for source in &self.sources {
+            match &source.address {
+                Address::Name { host, port } => {
+                    let addresses = answers.get(host).map_or(&[][..], |answer| &answer.addresses);
+                    for address in addresses {
+                        add(Address::Ip(SocketAddr::new(*address, *port)), source.weight);
+                    }
+                }
+                address => add(address.clone(), source.weight),
+            }
+        }
+        self.entry.publish(wanted);
+    }
+}
+
+// === impl Entry ===
+
+impl Entry {
+    fn new(id: UpstreamId, name: Arc<str>) -> Self {
+        Self {
+            in_flight: AtomicUsize::new(0),
+            connections: AtomicUsize::new(0),
+            version: AtomicU64::new(1),
+            published: Mutex::new(Arc::new([])),
+            name,
+            id,
+        }
+    }
+
+    /// Counts one request in.
+    pub fn enter(&'static self, requests_max: Option<usize>) -> Result<InFlight, Reason> {
+        if enter(&self.in_flight, requests_max) { Ok(InFlight(self)) } else { Err(Reason::RequestsExceeded) }
+    }
+
+    /// Counts one connection in.
+    pub fn connect(&'static self, connections_max: Option<usize>) -> Result<Connected, Reason> {
+        if enter(&self.connections, connections_max) { Ok(Connected(self)) } else { Err(Reason::ConnectionsExceeded) }
+    }
+
+    #[must_use]
+    pub fn in_flight(&self) -> usize {
+        self.in_flight.load(Ordering::Relaxed)
+    }
+
+    #[must_use]
+    pub fn connections(&self) -> usize {
+        self.connections.load(Ordering::Relaxed)
+    }
+
+    #[must_use]
+    pub fn version(&self) -> u64 {
+        self.version.load(Ordering::Acquire)
+    }
+
+    /// The endpoints now, with the version of the list.
+    #[must_use]
+    pub fn list(&self) -> (u64, List) {
+        let list = lock(&self.published);
+        (self.version.load(Ordering::Relaxed), list.clone())
+    }
+
+    fn publish(&self, wanted: Vec<(Address, u32)>) {
+        let mut list = lock(&self.published);
+        let same = |old: &Arc<Endpoint>, (address, weight): &(Address, u32)| {
+            old.address == *address && old.weight == (*weight)
+        };
+        if list.len() == wanted.len() && list.iter().zip(&wanted).all(|(old, new)| same(old, new)) {
+            return;
+        }
+        let keep = |new: (Address, u32)| match list.iter().find(|old| same(old, &new)) {
+            Some(old) => old.clone(),
+            None => Arc::new(Endpoint {
+                name: new.0.to_string().into(),
+                address: new.0,
+                weight: new.1,
+                in_flight: 0.into(),
+            }),
+        };
+        let next: List = wanted.into_iter().map(keep).collect();
+        *list = next;
+        self.version.fetch_add(1, Ordering::Release);
+    }
+}
+
+impl fmt::Debug for Entry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Entry({}: {} in flight, {} connections)", self.name, self.in_flight(), self.connections())
+    }
+}
+
+// === impl InFlight, Connected, Busy ===
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.in_flight.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Connected {
+    fn drop(&mut self) {
+        self.0.connections.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Busy {
+    /// Counts one request in.
+    #[must_use]
+    pub fn new(endpoint: Arc<Endpoint>) -> Self {
+        endpoint.in_flight.fetch_add(1, Ordering::Relaxed);
+        Self(endpoint)
+    }
+
+    #[must_use]
+    pub fn endpoint(&self) -> &Arc<Endpoint> {
+        &self.0
+    }
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.0.in_flight.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+// === impl Seen ===
+
+impl Seen {
+    #[must_use]
+    pub fn new(directory: Arc<Directory>) -> Self {
+        Self { directory, cached: Vec::new() }
+    }
+
+    /// The entry of an upstream; `None`: an id this directory never gave.
+    pub fn entry(&mut self, id: UpstreamId) -> Option<&'static Entry> {
+        if self.cached.len() <= id.0 as usize {
+            self.learn();
+        }
+        self.cached.get(id.0 as usize).map(|(entry, _)| *entry)
+    }
+
+    /// The endpoints of an upstream: one atomic load unless they have changed.
+    pub fn endpoints(&mut self, id: UpstreamId) -> Endpoints {
+        if self.cached.len() <= id.0 as usize {
+            self.learn();
+        }
+        let Some((entry, endpoints)) = self.cached.get_mut(id.0 as usize) else {
+            return Endpoints { upstream: id, version: 0, list: Arc::new([]), tried: 0 };
+        };
+        if entry.version() != endpoints.version {
+            let (version, list) = entry.list();
+            // An `Arc` of this worker's own: its count is written by this thread alone.
+            *endpoints = Endpoints { upstream: id, version, list: list.iter().cloned().collect(), tried: 0 };
+        }
+        endpoints.clone()
+    }
+
+    fn learn(&mut self) {
+        let names = lock(&self.directory.names);
+        for known in names.entries.iter().skip(self.cached.len()) {
+            let none = Endpoints { upstream: known.entry.id, version: 0, list: Arc::new([]), tried: 0 };
+            self.cached.push((known.entry, none));
+        }
+    }
+}
+
+impl fmt::Debug for Seen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.cached.iter().map(|(entry, _)| entry)).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock;
+    use crate::config::diagnostic::Span;
+
+    pub fn upstream(name: &str, endpoints: &[(&str, u32)]) -> plan::Upstream {
+        let endpoint = |(address, weight): &(&str, u32)| plan::Endpoint {
+            address: Address::parse(address).unwrap(),
+            weight: *weight,
+        };
+        plan::Upstream {
+            name: name.into(),
+            span: Span::default(),
+            endpoints: endpoints.iter().map(endpoint).collect(),
+            balance: plan::Balance::RoundRobin,
+            chain: Vec::new(),
+            timeouts: plan::Timeouts::default(),
+            connections_max: None,
+            requests_max: None,
+        }
+    }
+
+    fn names(endpoints: &Endpoints) -> Vec<&str> {
+        endpoints.list.iter().map(|endpoint| &*endpoint.name).collect()
+    }
+
+    #[test]
+    fn endpoints_keep_their_identity_across_reloads() {
+        let directory = Directory::new();
+        let mut seen = Seen::new(directory.clone());
+        directory.apply(&[upstream("shop", &[("10.0.0.1:80", 1), ("10.0.0.2:80", 1)])]);
+        let id = directory.intern("shop");
+        let before = seen.endpoints(id);
+        let busy = Busy::new(before.list[1].clone());
+        directory.apply(&[upstream("other", &[("10.0.0.9:80", 1)]), upstream("shop", &[("10.0.0.2:80", 1)])]);
+        let after = seen.endpoints(id);
+        assert_ne!(after.version, before.version);
+        assert_eq!(names(&after), ["10.0.0.2:80"]);
+        assert!(Arc::ptr_eq(&after.list[0], busy.endpoint()));
+        assert_eq!(after.list[0].in_flight.load(Ordering::Relaxed), 1);
+        directory.apply(&[upstream("shop", &[("10.0.0.2:80", 1)])]);
+        assert_eq!(seen.endpoints(id).version, after.version, "nothing changed");
+        directory.apply(&[]);
+        assert!(seen.endpoints(id).list.is_empty());
+        assert_eq!(directory.intern("shop"), id, "a name keeps its id");
+        drop(busy);
+        assert_eq!(before.list[1].in_flight.load(Ordering::Relaxed), 0);
+        assert!(seen.endpoints(UpstreamId(99)).list.is_empty());
+    }
+
+    #[test]
+    fn an_answer_changes_every_upstream_that_names_the_host() {
+        let directory = Directory::new();
+        let mut seen = Seen::new(directory.clone());
+        let host: Arc<str> = "app.test".into();
+        let answer = |last: &[u8]| DnsAnswer {
+            addresses: last.iter().map(|last| IpAddr::from([10, 0, 0, *last])).collect(),
+            due: clock::precise(),
+        };
+        directory.answered(&host, answer(&[1]));
+        directory.apply(&[upstream("a", &[("app.test:80", 2)]), upstream("b", &[("app.test:81", 1), ("[::1]:9", 1)])]);
+        let (a, b) = (directory.intern("a"), directory.intern("b"));
+        assert_eq!(names(&seen.endpoints(a)), ["10.0.0.1:80"]);
+        directory.answered(&host, answer(&[2, 1, 2]));
+        assert_eq!(names(&seen.endpoints(a)), ["10.0.0.1:80", "10.0.0.2:80"]);
+        assert_eq!(names(&seen.endpoints(b)), ["10.0.0.1:81", "10.0.0.2:81", "[::1]:9"]);
+        let version = seen.endpoints(a).version;
+        directory.answered(&host, answer(&[1, 2]));
+        assert_eq!(seen.endpoints(a).version, version, "another order is no change");
+        directory.apply(&[]);
+        assert!(directory.answer("app.test").is_none());
+    }
+
+    #[test]
+    fn limits_hold_process_wide() {
+        let directory = Directory::new();
+        let id = directory.intern("shop");
+        let entry = directory.entry(id).unwrap();
+        let first = entry.enter(Some(2)).unwrap();
+        let _second = entry.enter(None).unwrap();
+        assert_eq!(entry.enter(Some(2)).unwrap_err(), Reason::RequestsExceeded);
+        drop(first);
+        let _third = entry.enter(Some(2)).unwrap();
+        let _one = entry.connect(Some(1)).unwrap();
+        assert_eq!(entry.connect(Some(1)).unwrap_err(), Reason::ConnectionsExceeded);
+        assert_eq!((directory.figures()[0].in_flight, directory.figures()[0].connections), (2, 1));
+        let threads: Vec<_> = (0..4)
+            .map(|_| {
+                std::thread::spawn(move || {
+                    (0..1000).filter(|_| entry.enter(Some(3)).map(std::mem::forget).is_ok()).count()
+                })
+            })
+            .collect();
+        assert_eq!(threads.into_iter().map(|thread| thread.join().unwrap()).sum::<usize>(), 1);
+    }
+}

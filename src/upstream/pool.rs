@@ -1,0 +1,97 @@
+//! Idle connections to endpoints, one pool per worker. It outlives reloads: the key is where a connection leads to.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::task::{Context, Waker};
+
+use super::directory::Connected;
+use crate::clock;
+use crate::limits::{POOL_IDLE_MS, POOL_IDLE_PER_ENDPOINT_MAX};
+use crate::wire::{Address, Http1};
+
+/// A connection to an endpoint.
+pub struct Connection {
+    pub http: Http1,
+    /// It has served before: the endpoint may have closed it without our knowing.
+    pub reused: bool,
+    /// What counts it, process-wide; given back when the connection ends.
+    pub counted: Option<Connected>,
+}
+
+/// The idle connections of one worker.
+#[derive(Default)]
+pub struct Pool {
+    idle: RefCell<HashMap<Address, Vec<Idle>, foldhash::fast::RandomState>>,
+}
+
+struct Idle {
+    connection: Connection,
+    since_ms: u64,
+}
+
+// === impl Pool ===
+
+impl Pool {
+    #[must_use]
+    pub fn new() -> Rc<Self> {
+        Rc::default()
+    }
+
+    /// The connection that was used last, if one is still good. Bytes or an end on an idle connection close it: they
+    /// never answer the next request. `certain`: ask the kernel too, for a request that cannot be repeated.
+    pub fn take(&self, address: &Address, certain: bool) -> Option<Connection> {
+        let mut idle = self.idle.borrow_mut();
+        let list = idle.get_mut(address)?;
+        while let Some(mut entry) = list.pop() {
+            if entry.is_good() && (!certain || entry.connection.http.wire().is_quiet()) {
+                entry.connection.reused = true;
+                return Some(entry.connection);
+            }
+        }
+        None
+    }
+
+    /// Keeps a connection whose exchange ended cleanly.
+    pub fn put(&self, address: &Address, connection: Connection) {
+        let entry = Idle { connection, since_ms: clock::now() };
+        let mut idle = self.idle.borrow_mut();
+        if let Some(list) = idle.get_mut(address) {
+            if list.len() < POOL_IDLE_PER_ENDPOINT_MAX {
+                list.push(entry);
+            }
+            return;
+        }
+        idle.insert(address.clone(), vec![entry]);
+    }
+
+    /// Closes what has been idle for too long, or has ended meanwhile. Called about once a second.
+    pub fn sweep(&self) {
+        let oldest = clock::now().saturating_sub(POOL_IDLE_MS);
+        self.idle.borrow_mut().retain(|_, list| {
+            list.retain_mut(|entry| entry.since_ms >= oldest && entry.is_good());
+            !list.is_empty()
+        });
+    }
+
+    /// How many connections are idle.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.idle.borrow().values().map(Vec::len).sum()
+    }
+
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.idle.borrow().is_empty()
+    }
+}
+
+// === impl Idle ===
+
+impl Idle {
+    fn is_good(&mut self) -> bool {
+        let mut cx = Context::from_waker(Waker::noop());
+        let http = &self.connection.http;
+        !http.has_unread() && !http.has_ended() && http.wire().poll_readable(&mut cx).is_pending()
+    }
+}

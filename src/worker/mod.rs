@@ -1,0 +1,224 @@
+//! One worker: a thread with its own event loop, listeners, pool and generation. It takes no lock and shares no socket
+//! with other workers; what it is told arrives in its mailbox.
+
+mod mailbox;
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::time::Duration;
+
+use tokio::runtime::{Builder, LocalOptions};
+
+pub use mailbox::{DoorPlan, LogPlan, Mailbox, Message};
+
+use crate::clock;
+use crate::config::plan;
+use crate::drain::{Drain, Level};
+use crate::hook::WorkerParts;
+use crate::limits::{POOL_SWEEP_MS, WORKER_STACK_BYTES};
+use crate::listen::accept::{self, Door};
+use crate::listen::{Serve, Settings};
+use crate::observe::access_log::AccessLog;
+use crate::observe::metrics::Metrics;
+use crate::proxy::{Exchange, Parts, lifecycle};
+use crate::snapshot::{Generation, Snapshot};
+use crate::upstream::Pool;
+use crate::upstream::directory::{Directory, Seen};
+use crate::wire::Address;
+
+/// What a worker is born with.
+pub struct Birth {
+    pub number: usize,
+    pub workers: usize,
+    pub directory: Arc<Directory>,
+    pub metrics: Arc<Metrics>,
+    /// Runs once on the worker's thread, before its first message: in-memory listeners of the demo and of tests.
+    pub furnish: Option<Furnish>,
+}
+
+/// Something to set up on every worker's thread.
+pub type Furnish = Arc<dyn Fn(&Drain) + Send + Sync>;
+
+/// What a worker's thread owns.
+struct Worker {
+    facts: WorkerParts,
+    parts: Rc<Parts>,
+    current: RefCell<Option<Rc<Generation>>>,
+    prepared: RefCell<Option<Rc<Generation>>>,
+    doors: RefCell<HashMap<Address, OpenDoor>>,
+    drain: Drain,
+}
+
+struct OpenDoor {
+    drain: Drain,
+    settings: Rc<RefCell<Rc<Settings>>>,
+}
+
+/// Starts a worker's thread.
+pub fn start(birth: Birth) -> std::io::Result<Mailbox> {
+    let (mailbox, messages) = mailbox::new();
+    let name = format!("worker-{}", birth.number);
+    let body = move || {
+        if let Err(error) = live(birth, messages) {
+            tracing::error!(%error, "worker ended");
+        }
+    };
+    let thread = std::thread::Builder::new().name(name).stack_size(WORKER_STACK_BYTES).spawn(body)?;
+    Ok(mailbox.of(thread))
+}
+
+fn live(birth: Birth, messages: mailbox::Messages) -> std::io::Result<()> {
+    let looks = || {
+        clock::refresh();
+    };
+    let runtime = Builder::new_current_thread().enable_all().on_thread_unpark(looks).build_local(LocalOptions::default())?;
+    runtime.block_on(async move {
+        clock::refresh();
+        tokio::task::spawn_local(clock::drive());
+        let worker = Worker::new(birth);
+        let pool = worker.parts.pool.clone();
+        let parts = worker.parts.clone();
+        tokio::task::spawn_local(async move {
+            loop {
+                clock::sleep(Duration::from_millis(POOL_SWEEP_MS)).await;
+                pool.sweep();
+                if let Some(log) = parts.log.borrow_mut().as_mut()
+                    && log.due_ms() <= clock::now()
+                {
+                    log.flush();
+                }
+            }
+        });
+        worker.obey(messages).await;
+    });
+    Ok(())
+}
+
+// === impl Worker ===
+
+impl Worker {
+    fn new(birth: Birth) -> Rc<Self> {
+        let parts = Parts {
+            number: birth.number,
+            pool: Pool::new(),
+            seen: RefCell::new(Seen::new(birth.directory)),
+            metrics: birth.metrics.worker(birth.number),
+            log: RefCell::new(None),
+        };
+        let drain = Drain::new();
+        if let Some(furnish) = birth.furnish {
+            furnish(&drain);
+        }
+        Rc::new(Self {
+            facts: WorkerParts { number: birth.number, workers: birth.workers },
+            parts: Rc::new(parts),
+            current: RefCell::default(),
+            prepared: RefCell::default(),
+            doors: RefCell::default(),
+            drain,
+        })
+    }
+
+    /// Does what the mailbox says until all is drained.
+    async fn obey(self: Rc<Self>, mut messages: mailbox::Messages) {
+        loop {
+            let draining = self.drain.level() != Level::Running;
+            let message = tokio::select! {
+                message = messages.next() => message,
+                () = self.drain.ended(), if draining => None,
+            };
+            match message {
+                Some(Message::Prepare(snapshot, reply)) => reply.send(self.prepare(&snapshot)),
+                Some(Message::Commit(number, doors, log, reply)) => {
+                    self.switch_log(log);
+                    reply.send(self.clone().commit(number, doors));
+                }
+                Some(Message::Discard) => drop(self.prepared.take()),
+                Some(Message::Drain) => self.drain.stop(Level::Draining),
+                Some(Message::Cut) => self.drain.stop(Level::Cut),
+                None => break,
+            }
+        }
+        drop(self.parts.log.take());
+    }
+
+    fn switch_log(&self, log: LogPlan) {
+        if let LogPlan::Replace(log) = log {
+            *self.parts.log.borrow_mut() = log.map(|(format, sender)| AccessLog::new(format, sender));
+        }
+    }
+
+    fn prepare(&self, snapshot: &Arc<Snapshot>) -> Result<(), crate::config::diagnostic::Diagnostic> {
+        let generation = Generation::new(snapshot, &self.facts)?;
+        *self.prepared.borrow_mut() = Some(generation);
+        Ok(())
+    }
+
+    /// Swaps the generation and opens, keeps or closes doors. From here on new requests see the new generation; those
+    /// under way keep theirs.
+    fn commit(self: Rc<Self>, number: u64, plans: Vec<DoorPlan>) {
+        let Some(generation) = self.prepared.take().filter(|prepared| prepared.number() == number) else { return };
+        let listeners = generation.snapshot.plan.listeners.clone();
+        let before = self.current.replace(Some(generation));
+        let mut kept = HashMap::new();
+        let mut doors = self.doors.take();
+        for (plan, listener) in plans.into_iter().zip(&listeners) {
+            let settings = Rc::new(settings(listener));
+            let open = match doors.remove(&plan.address) {
+                Some(open) => {
+                    *open.settings.borrow_mut() = settings;
+                    open
+                }
+                None => OpenDoor { drain: self.drain.child(), settings: Rc::new(RefCell::new(settings)) },
+            };
+            if let Some(listening) = plan.listening {
+                let door = self.door(&open, listener.connections_max, plan.id, plan.open);
+                tokio::task::spawn_local(accept::run(listening, memory_name(&plan.address), Rc::new(door)));
+            }
+            kept.insert(plan.address, open);
+        }
+        for (address, gone) in doors {
+            if let Address::Memory(name) = &address {
+                crate::wire::memory::close(name);
+            }
+            gone.drain.stop(Level::Draining);
+        }
+        *self.doors.borrow_mut() = kept;
+        drop(before);
+    }
+
+    fn door(self: &Rc<Self>, open: &OpenDoor, open_max: usize, id: u32, count: Arc<AtomicUsize>) -> Door {
+        let worker = self.clone();
+        let serve: Serve = Rc::new(move |client, head| {
+            let parts = worker.parts.clone();
+            let Some(generation) = worker.current.borrow().clone() else { return Box::pin(async { None }) };
+            Box::pin(lifecycle::serve(Exchange::new(parts, generation, client, head)))
+        });
+        let metrics = self.parts.metrics.clone();
+        Door {
+            settings: open.settings.clone(),
+            serve,
+            drain: open.drain.clone(),
+            open: count,
+            open_max,
+            count: Rc::new(move |begins| if begins { metrics.accepted(id) } else { metrics.closed(id) }),
+        }
+    }
+}
+
+/// What an in-memory listener is called.
+fn memory_name(address: &Address) -> Arc<str> {
+    if let Address::Memory(name) = address { name.clone() } else { "".into() }
+}
+
+fn settings(listener: &plan::Listener) -> Settings {
+    Settings {
+        name: listener.name.as_str().into(),
+        rules: listener.rules.clone(),
+        timeouts: listener.timeouts,
+        trusted: listener.trusted.clone(),
+    }
+}
