@@ -1,4 +1,5 @@
 //! Gatewright: the proxy you program.
+pub mod admin;
 pub mod cli;
 pub mod clock;
 pub mod config;

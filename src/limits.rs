@@ -177,4 +177,8 @@ limits! {
     RELOAD_ANSWER_MS: u64 = 60_000;
     /// Bytes of an answer of the admin socket that are read.
     RELOAD_ANSWER_BYTES: u64 = 4 * 1024 * 1024;
+    /// Bytes of a request's body that the admin listener or the demo's origin reads.
+    REPLY_BODY_BYTES_MAX: usize = 1024 * 1024;
+    /// Connections that one admin listener holds.
+    ADMIN_CONNECTIONS_MAX: usize = 256;
 }
