@@ -3,12 +3,15 @@
 pub mod check;
 pub mod config_file;
 pub mod demo;
+pub mod demo_origin;
+pub mod dispatch;
 pub mod exit;
 pub mod explain;
 pub mod open_files;
 pub mod proxy;
 pub mod reload;
 pub mod schema;
+pub mod serve;
 
 use std::path::PathBuf;
 
