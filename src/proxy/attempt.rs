@@ -56,7 +56,9 @@ async fn one(exchange: &mut Exchange) -> Result<(), Failure> {
     let connection = obtain_connection(exchange).await?;
     send_head(exchange, connection);
     await_head(exchange).await?;
-    exchange.record.first_byte();
+    if exchange.parts.log.borrow().is_some() {
+        exchange.record.first_byte();
+    }
     if exchange.speaks(Hook::UpstreamResponse) {
         exchange.edit(Hook::UpstreamResponse).await?;
     }
@@ -132,7 +134,7 @@ async fn obtain_connection(exchange: &mut Exchange) -> Result<Connection, Failur
     let endpoint = exchange.attempt.endpoint().cloned().ok_or(Reason::NoEndpoint)?;
     let has_body = exchange.admitted.as_ref().is_some_and(|admitted| admitted.length != Length::None);
     let certain = has_body || !crate::upstream::repeat::is_idempotent(exchange.request.method());
-    if let Some(connection) = exchange.parts.pool.take(&endpoint.address, certain) {
+    if let Some(connection) = exchange.parts.pool.take(&endpoint, certain) {
         return Ok(connection);
     }
     let entry = exchange.attempt.entry.ok_or(Reason::NoUpstream)?;

@@ -289,12 +289,7 @@ impl Entry {
         }
         let keep = |new: (Address, u32)| match list.iter().find(|old| same(old, &new)) {
             Some(old) => old.clone(),
-            None => Arc::new(Endpoint {
-                name: new.0.to_string().into(),
-                address: new.0,
-                weight: new.1,
-                in_flight: 0.into(),
-            }),
+            None => Arc::new(Endpoint::new(new.0, new.1)),
         };
         let next: List = wanted.into_iter().map(keep).collect();
         *list = next;

@@ -48,39 +48,27 @@ pub fn leading_lines(bytes: &[u8]) -> Result<usize, Reason> {
     }
 }
 
-/// Parses a whole request head, as [`find_end`] cut it.
-pub fn request(bytes: &[u8], fields_max: usize, head: &mut Head) -> Result<(), Reason> {
-    head.clear();
-    head.bytes.extend_from_slice(bytes);
-    match tokenise_request(&head.bytes, fields_max, &mut head.fields, &mut head.present) {
-        Err(Reason::BadVersion) => lower_minor_version(&mut head.bytes)?,
-        Err(reason) => return Err(reason),
-        Ok((start, version)) => {
-            (head.start, head.version) = (start, version);
-            drop_empty_line(head);
-            return Ok(());
-        }
+/// Parses a request head at the start of `bytes`. `Ok(Some(n))`: it was `n` bytes long; `Ok(None)`: it is not all there.
+pub fn request(bytes: &[u8], fields_max: usize, head: &mut Head) -> Result<Option<usize>, Reason> {
+    match tokenise_request(bytes, fields_max, head) {
+        Err(Reason::BadVersion) => {}
+        outcome => return outcome,
     }
-    head.fields.clear();
-    let (start, version) = tokenise_request(&head.bytes, fields_max, &mut head.fields, &mut head.present)?;
-    (head.start, head.version) = (start, version);
-    drop_empty_line(head);
-    Ok(())
+    let mut lowered = bytes.to_vec();
+    lower_minor_version(&mut lowered)?;
+    tokenise_request(&lowered, fields_max, head)
 }
 
-/// Parses a whole response head. Every defect is [`Reason::BadResponse`] with the true one in the log.
-pub fn response(bytes: &[u8], fields_max: usize, head: &mut Head) -> Result<(), Reason> {
+/// Parses a response head at the start of `bytes`, as [`request`] does.
+pub fn response(bytes: &[u8], fields_max: usize, head: &mut Head) -> Result<Option<usize>, Reason> {
     head.clear();
-    head.bytes.extend_from_slice(bytes);
     let mut table = [const { MaybeUninit::<Header<'_>>::uninit() }; FIELDS_CEILING];
     let table = table.get_mut(..fields_max.min(FIELDS_CEILING)).unwrap_or_default();
     let mut parsed = httparse::Response::new(&mut []);
     let config = httparse::ParserConfig::default();
-    let end = config.parse_response_with_uninit_headers(&mut parsed, &head.bytes, table).map_err(reason_of)?;
-    if end != httparse::Status::Complete(head.bytes.len()) {
-        return Err(Reason::BadResponse);
-    }
-    let base = head.bytes.as_ptr() as usize;
+    let end = config.parse_response_with_uninit_headers(&mut parsed, bytes, table).map_err(reason_of)?;
+    let httparse::Status::Complete(end) = end else { return Ok(None) };
+    let base = bytes.as_ptr() as usize;
     head.version = version_of(parsed.version);
     let reason = parsed.reason.map_or(Range::default(), |text| range(base, text.as_bytes()));
     let status = parsed.code.unwrap_or(0);
@@ -88,44 +76,47 @@ pub fn response(bytes: &[u8], fields_max: usize, head: &mut Head) -> Result<(), 
         return Err(Reason::BadResponse);
     }
     head.start = Start::Response { status, reason };
-    collect(base, parsed.headers, &mut head.fields, &mut head.present);
-    drop_empty_line(head);
-    Ok(())
+    collect(bytes, end, parsed.headers, head)?;
+    Ok(Some(end))
 }
 
-/// The line that ended the head goes, so that lines which are added stand right behind those that arrived.
-fn drop_empty_line(head: &mut Head) {
-    head.bytes.truncate(head.bytes.len().saturating_sub(2));
-}
-
-fn tokenise_request(
-    bytes: &[u8],
-    fields_max: usize,
-    fields: &mut Vec<Field>,
-    present: &mut u32,
-) -> Result<(Start, Version), Reason> {
+fn tokenise_request(bytes: &[u8], fields_max: usize, head: &mut Head) -> Result<Option<usize>, Reason> {
+    head.clear();
     let mut table = [const { MaybeUninit::<Header<'_>>::uninit() }; FIELDS_CEILING];
     let table = table.get_mut(..fields_max.min(FIELDS_CEILING)).unwrap_or_default();
     let mut parsed = httparse::Request::new(&mut []);
     let end = parsed.parse_with_uninit_headers(bytes, table).map_err(reason_of)?;
-    if end != httparse::Status::Complete(bytes.len()) {
-        return Err(Reason::BadRequestLine);
-    }
+    let httparse::Status::Complete(end) = end else { return Ok(None) };
     let (method, target) = (parsed.method.unwrap_or_default(), parsed.path.unwrap_or_default());
     let base = bytes.as_ptr() as usize;
     let verb = Verb::of(method.as_bytes());
     let (method, target) = (range(base, method.as_bytes()), range(base, target.as_bytes()));
-    collect(base, parsed.headers, fields, present);
-    Ok((Start::Request { method, verb, target, path_len: target.len }, version_of(parsed.version)))
+    head.version = version_of(parsed.version);
+    head.start = Start::Request { method, verb, target, path_len: target.len };
+    collect(bytes, end, parsed.headers, head)?;
+    Ok(Some(end))
 }
 
-fn collect(base: usize, headers: &[Header<'_>], fields: &mut Vec<Field>, present: &mut u32) {
-    fields.reserve(headers.len() + 8);
+/// Copies the head into its arena, without the empty line that ends it, and notes where its fields stand.
+///
+/// httparse takes a lone LF for a line end. We do not: what stands before a field's name is the end of the line before.
+fn collect(bytes: &[u8], end: usize, headers: &[Header<'_>], head: &mut Head) -> Result<(), Reason> {
+    let lines = bytes.get(..end.saturating_sub(2)).unwrap_or_default();
+    if !bytes.get(..end).unwrap_or_default().ends_with(b"\r\n\r\n") {
+        return Err(Reason::BareLineEnd);
+    }
+    head.bytes.extend_from_slice(lines);
+    head.fields.reserve(headers.len() + 8);
+    let base = bytes.as_ptr() as usize;
+    let mut present = 0;
     for header in headers {
         let (name, value) = (range(base, header.name.as_bytes()), range(base, header.value));
+        if (name.at as usize).checked_sub(2).and_then(|at| lines.get(at)) != Some(&b'\r') {
+            return Err(Reason::BareLineEnd);
+        }
         let known = Known::of(header.name.as_bytes());
-        *present |= known.bit();
-        fields.push(Field {
+        present |= known.bit();
+        head.fields.push(Field {
             name_at: name.at,
             value_at: value.at,
             value_len: value.len,
@@ -134,6 +125,8 @@ fn collect(base: usize, headers: &[Header<'_>], fields: &mut Vec<Field>, present
             state: State::Line,
         });
     }
+    head.present = present;
+    Ok(())
 }
 
 /// HTTP/1.2 to HTTP/1.9 are processed as 1.1; another major version is not for us.
