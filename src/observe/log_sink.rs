@@ -241,8 +241,8 @@ impl Writer {
     }
 }
 
-#[cfg(test)]
 #[expect(clippy::disallowed_types, reason = "a test looks into its disk")]
+#[cfg(test)]
 mod tests {
     use super::*;
     use std::sync::Mutex;

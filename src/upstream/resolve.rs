@@ -177,8 +177,8 @@ async fn ask(resolver: &TokioResolver, host: &str) -> Result<DnsAnswer, String> 
     Ok(DnsAnswer { addresses, due: now + lasts.clamp(bounds.0, bounds.1) })
 }
 
-#[cfg(test)]
 #[expect(clippy::disallowed_types, reason = "a test changes the zone under its server")]
+#[cfg(test)]
 mod tests {
     use super::*;
     use crate::config::diagnostic::Span;
