@@ -14,3 +14,4 @@
 mod actors;
 mod harness;
 mod plain;
+mod strictness;
