@@ -45,6 +45,8 @@ struct Wheel {
     /// Entries in all buckets.
     entries: usize,
     driver: Option<Waker>,
+    /// The tick the driver sleeps for: only an earlier one has to wake it.
+    awaited: u64,
 }
 
 thread_local! {
@@ -116,20 +118,37 @@ pub async fn drive() {
             WHEEL.with_borrow_mut(|wheel| match wheel.next_due() {
                 Some(tick) => Poll::Ready(tick),
                 None => {
-                    wheel.driver = Some(cx.waker().clone());
+                    wheel.await_tick(NEVER, cx);
                     Poll::Pending
                 }
             })
         });
-        let due_ms = wait.await * CLOCK_TICK_MS;
+        let tick = wait.await;
+        let due_ms = tick * CLOCK_TICK_MS;
         let now = refresh();
         if due_ms > now {
-            #[allow(clippy::disallowed_methods, reason = "the one sleep that all waits share")]
-            tokio::time::sleep(Duration::from_millis((due_ms - now).max(CLOCK_TICK_MS))).await;
+            nap(tick, Duration::from_millis((due_ms - now).max(CLOCK_TICK_MS))).await;
             refresh();
         }
         sweep();
     }
+}
+
+/// Sleeps, but not past a deadline that is set meanwhile and comes due before `tick`.
+async fn nap(tick: u64, duration: Duration) {
+    #[allow(clippy::disallowed_methods, reason = "the one sleep that all waits share")]
+    let mut sleep = std::pin::pin!(tokio::time::sleep(duration));
+    let mut begun = false;
+    std::future::poll_fn(|cx| {
+        let interrupted = WHEEL.with_borrow_mut(|wheel| {
+            let interrupted = begun && wheel.driver.is_none();
+            wheel.await_tick(tick, cx);
+            interrupted
+        });
+        begun = true;
+        if interrupted { Poll::Ready(()) } else { sleep.as_mut().poll(cx) }
+    })
+    .await;
 }
 
 fn sweep() {
@@ -186,7 +205,14 @@ impl Future for Sleep {
 
 impl Wheel {
     fn new() -> Self {
-        Self { slots: Slab::new(), buckets: vec![Vec::new(); CLOCK_WHEEL_TICKS], swept: 0, entries: 0, driver: None }
+        Self {
+            slots: Slab::new(),
+            buckets: vec![Vec::new(); CLOCK_WHEEL_TICKS],
+            swept: 0,
+            entries: 0,
+            driver: None,
+            awaited: NEVER,
+        }
     }
 
     fn set(&mut self, key: usize, at_ms: u64, waker: &Waker) {
@@ -211,9 +237,16 @@ impl Wheel {
         self.slots[key].tick = tick;
         self.buckets[tick as usize % CLOCK_WHEEL_TICKS].push(key);
         self.entries += 1;
-        if let Some(driver) = self.driver.take() {
+        if tick < self.awaited
+            && let Some(driver) = self.driver.take()
+        {
             driver.wake();
         }
+    }
+
+    fn await_tick(&mut self, tick: u64, cx: &Context<'_>) {
+        self.awaited = tick;
+        self.driver = Some(cx.waker().clone());
     }
 
     fn next_due(&self) -> Option<u64> {
@@ -301,5 +334,28 @@ mod tests {
         drop(alarm);
         advance(Duration::from_secs(1));
         assert_eq!(count.0.load(Ordering::Relaxed), 0);
+    }
+
+    #[test]
+    fn an_early_alarm_is_not_late_because_a_later_one_is_awaited() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let test = async {
+                let late = Alarm::new();
+                std::future::poll_fn(|cx| {
+                    late.poll(cx, refresh() + 60_000);
+                    Poll::Ready(())
+                })
+                .await;
+                for _ in 0..3 {
+                    tokio::task::yield_now().await; // the driver goes to sleep
+                }
+                let start = precise();
+                refresh();
+                sleep(Duration::from_millis(50)).await;
+                assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
+            };
+            tokio::select! { () = drive() => {}, () = test => {} }
+        });
     }
 }

@@ -1,4 +1,6 @@
 //! Gatewright: the proxy you program.
+pub mod admin;
+pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod control;

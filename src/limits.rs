@@ -161,4 +161,24 @@ limits! {
     REGEX_BYTES_MAX: usize = 1024 * 1024;
     /// Milliseconds that any duration in the configuration may last: 30 days.
     PERIOD_MS_MAX: u64 = 30 * 24 * 60 * 60 * 1000;
+    /// Diagnostics shown in one report; the rest are counted. Nobody mends more in one go.
+    DIAGNOSTICS_SHOWN_MAX: usize = 100;
+    /// Milliseconds of quiet after which changed files are looked at: editors and ConfigMaps write in several steps.
+    WATCH_QUIET_MS: u64 = 300;
+    /// Milliseconds after which they are looked at though it is not quiet.
+    WATCH_RESTLESS_MS: u64 = 2_000;
+    /// Milliseconds between two looks when no event came: network file systems send none.
+    WATCH_POLL_MS: u64 = 10_000;
+    /// Symbolic links followed in one watched path.
+    WATCH_LINKS_MAX: usize = 40;
+    /// Open files below which a start warns: each exchange takes two.
+    OPEN_FILES_MIN: u64 = 4_096;
+    /// Milliseconds `gatewright reload` waits for the answer: a reload compiles scripts and resolves names.
+    RELOAD_ANSWER_MS: u64 = 60_000;
+    /// Bytes of an answer of the admin socket that are read.
+    RELOAD_ANSWER_BYTES: u64 = 4 * 1024 * 1024;
+    /// Bytes of a request's body that the admin listener or the demo's origin reads.
+    REPLY_BODY_BYTES_MAX: usize = 1024 * 1024;
+    /// Connections that one admin listener holds.
+    ADMIN_CONNECTIONS_MAX: usize = 256;
 }

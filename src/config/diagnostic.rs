@@ -29,6 +29,7 @@ pub enum Severity {
 /// A place and what is to be said about it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Label {
+    /// The place.
     pub span: Span,
     /// A few words beside the caret; may be empty.
     pub text: String,
@@ -37,6 +38,7 @@ pub struct Label {
 /// One mistake, with everything needed to mend it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Diagnostic {
+    /// How bad it is.
     pub severity: Severity,
     /// One of [`codes`](super::codes), like `E0107`.
     pub code: &'static str,

@@ -171,7 +171,8 @@ fn names<T: DeserializeOwned>(
         }
         if !good_name(&name.value) {
             let bad = Diagnostic::error(codes::BAD_VALUE, format!("`{}` is not a name", name.value));
-            found.push(bad.at(&name.span, "").help("a name has letters, digits, `-`, `_` and `.`, at most 128 of them"));
+            found
+                .push(bad.at(&name.span, "").help("a name has letters, digits, `-`, `_` and `.`, at most 128 of them"));
         }
         declared.push((noun, name.clone()));
         if let Some(value) = keep(read_entry(entry), found) {

@@ -24,6 +24,7 @@ mod similar;
 pub mod source;
 pub mod spanned;
 pub mod units;
+mod wrong;
 mod yaml;
 
 #[doc(hidden)]

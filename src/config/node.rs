@@ -1,5 +1,7 @@
 //! What the YAML says, before anybody asks what it means: scalars, lists and tables, each with its exact place.
 
+#![allow(missing_docs, reason = "a variant is named after what it is written as")]
+
 use std::fmt;
 
 use super::diagnostic::Span;
@@ -51,6 +53,23 @@ impl Node {
         }
     }
 
+    /// Whether it is a table, or nothing at all, which is an empty one.
+    #[must_use]
+    pub fn is_table(&self) -> bool {
+        matches!(self.value, Value::Table(_) | Value::Null)
+    }
+
+    /// Whether there is nothing in it.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        match &self.value {
+            Value::Null => true,
+            Value::List(items) => items.is_empty(),
+            Value::Table(entries) => entries.is_empty(),
+            _ => false,
+        }
+    }
+
     /// What it is, for a message: `a string`, `the number 5`. Says no value that came from the environment.
     #[must_use]
     pub fn describe(&self) -> String {
@@ -63,6 +82,16 @@ impl Node {
             Value::String(_) => "a string".into(),
             Value::List(_) => "a list".into(),
             Value::Table(_) => "a table".into(),
+        }
+    }
+
+    /// Calls `sink` with every non-empty text that came from the environment.
+    pub(super) fn each_expanded<'a>(&'a self, sink: &mut impl FnMut(&'a Self, &'a str)) {
+        match &self.value {
+            Value::String(text) if self.expanded && !text.is_empty() => sink(self, text),
+            Value::List(items) => items.iter().for_each(|item| item.each_expanded(sink)),
+            Value::Table(entries) => entries.iter().for_each(|entry| entry.value.each_expanded(sink)),
+            _ => {}
         }
     }
 

@@ -1,39 +1,24 @@
 //! Reads a [`Node`] into any `Deserialize` type; a mistake carries the place of the very node it is in.
 
-use std::fmt::{self, Display};
-
 use serde::de::value::{MapAccessDeserializer, StrDeserializer};
-use serde::de::{self, DeserializeOwned, DeserializeSeed, Deserializer, Expected, Unexpected, Visitor};
+use serde::de::{self, DeserializeOwned, DeserializeSeed, Deserializer, Visitor};
 use serde::forward_to_deserialize_any;
 
 use super::codes;
 use super::diagnostic::{Diagnostic, Span};
 use super::node::{Entry, Node, Value};
-use super::similar::nearest;
 use super::spanned::{FIELDS, NODE, SPANNED};
+use super::wrong::Wrong;
 
 /// Reads a whole type from a node.
-pub fn read<T: DeserializeOwned>(node: &Node) -> Result<T, Diagnostic> {
+pub(super) fn read<T: DeserializeOwned>(node: &Node) -> Result<T, Diagnostic> {
     T::deserialize(Reader { node, key: None }).map_err(|wrong| wrong.located(&node.span, node).into_diagnostic())
 }
 
 /// As [`read`], for the value of an entry: what is missing is reported at the key.
-pub fn read_entry<T: DeserializeOwned>(entry: &Entry) -> Result<T, Diagnostic> {
+pub(super) fn read_entry<T: DeserializeOwned>(entry: &Entry) -> Result<T, Diagnostic> {
     let reader = Reader { node: &entry.value, key: Some(&entry.key_span) };
     T::deserialize(reader).map_err(|wrong| wrong.located(&entry.value.span, &entry.value).into_diagnostic())
-}
-
-/// What went wrong, on its way up to where its place is known.
-#[derive(Debug)]
-pub struct Wrong(Box<Inner>);
-
-#[derive(Debug)]
-struct Inner {
-    code: &'static str,
-    message: String,
-    label: String,
-    help: Option<String>,
-    span: Option<Span>,
 }
 
 #[derive(Clone, Copy)]
@@ -67,124 +52,6 @@ struct Variant<'a> {
     content: Option<&'a Node>,
 }
 
-// === impl Wrong ===
-
-impl Wrong {
-    fn new(code: &'static str, message: String, label: String) -> Self {
-        Self(Box::new(Inner { code, message, label, help: None, span: None }))
-    }
-
-    fn help(mut self, help: Option<String>) -> Self {
-        self.0.help = help;
-        self
-    }
-
-    fn at(mut self, span: &Span) -> Self {
-        self.0.span.get_or_insert_with(|| span.clone());
-        self
-    }
-
-    /// Gives it a place, unless a node below already did, and makes sure that it repeats nothing secret.
-    fn located(mut self, span: &Span, node: &Node) -> Self {
-        let inner = &mut *self.0;
-        if inner.span.is_some() {
-            return self;
-        }
-        inner.span = Some(span.clone());
-        if let (true, Value::String(secret)) = (node.expanded, &node.value)
-            && !secret.is_empty()
-        {
-            let texts = [&mut inner.message, &mut inner.label].into_iter().chain(inner.help.as_mut());
-            texts.for_each(|text| *text = text.replace(secret.as_str(), "…"));
-        }
-        self
-    }
-
-    fn into_diagnostic(self) -> Diagnostic {
-        let Inner { code, message, label, help, span } = *self.0;
-        let mut diagnostic = Diagnostic::error(code, message).at(&span.unwrap_or_default(), label);
-        diagnostic.help = help;
-        diagnostic
-    }
-}
-
-impl Display for Wrong {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0.message)
-    }
-}
-
-impl std::error::Error for Wrong {}
-
-/// Names for a message: `a`, `b` or `c`.
-pub(super) fn listed<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
-    let mut names: Vec<String> = names.into_iter().map(|name| format!("`{name}`")).collect();
-    match names.pop() {
-        None => "nothing".into(),
-        Some(last) if names.is_empty() => last,
-        Some(last) => format!("{} or {last}", names.join(", ")),
-    }
-}
-
-fn suggestion(written: &str, known: &[&str]) -> String {
-    nearest(written, known.iter().copied())
-        .map_or_else(|| format!("expected {}", listed(known.iter().copied())), |near| format!("did you mean `{near}`?"))
-}
-
-impl de::Error for Wrong {
-    fn custom<T: Display>(message: T) -> Self {
-        Self::new(codes::BAD_VALUE, message.to_string(), String::new())
-    }
-
-    fn invalid_type(found: Unexpected<'_>, expected: &dyn Expected) -> Self {
-        let expected = expected.to_string();
-        let found = match found {
-            Unexpected::Bool(_) => "a boolean",
-            Unexpected::Unsigned(_) | Unexpected::Signed(_) | Unexpected::Float(_) => "a number",
-            Unexpected::Char(_) | Unexpected::Str(_) => "a string",
-            Unexpected::Unit => "nothing",
-            Unexpected::Seq => "a list",
-            _ => "a table",
-        };
-        let quote = expected.contains("string") && matches!(found, "a number" | "a boolean");
-        let help = match (expected.as_str(), found) {
-            _ if quote => Some("put it in quotes to make it a string".to_owned()),
-            ("a boolean", "a string") => Some("write `true` or `false`".to_owned()),
-            _ => None,
-        };
-        let message = format!("expected {expected}, found {found}");
-        Self::new(codes::WRONG_SHAPE, message, format!("this is {found}")).help(help)
-    }
-
-    fn invalid_value(_: Unexpected<'_>, expected: &dyn Expected) -> Self {
-        Self::new(codes::BAD_VALUE, format!("expected {expected}"), "not this".into())
-    }
-
-    fn invalid_length(len: usize, expected: &dyn Expected) -> Self {
-        Self::new(codes::WRONG_SHAPE, format!("expected {expected}, found {len} of them"), String::new())
-    }
-
-    fn unknown_variant(variant: &str, expected: &'static [&'static str]) -> Self {
-        let message = format!("expected {}", listed(expected.iter().copied()));
-        Self::new(codes::BAD_VALUE, message, suggestion(variant, expected))
-    }
-
-    fn unknown_field(field: &str, expected: &'static [&'static str]) -> Self {
-        let help = format!("known here: {}", expected.join(", "));
-        let label = nearest(field, expected.iter().copied())
-            .map_or_else(|| "unknown key".to_owned(), |near| format!("did you mean `{near}`?"));
-        Self::new(codes::UNKNOWN_KEY, format!("there is no key `{field}` here"), label).help(Some(help))
-    }
-
-    fn missing_field(field: &'static str) -> Self {
-        Self::new(codes::MISSING_KEY, format!("`{field}` is missing"), format!("needs `{field}`"))
-    }
-
-    fn duplicate_field(field: &'static str) -> Self {
-        Self::new(codes::DUPLICATE_KEY, format!("`{field}` stands twice"), String::new())
-    }
-}
-
 // === impl Reader ===
 
 impl<'a> Reader<'a> {
@@ -195,7 +62,7 @@ impl<'a> Reader<'a> {
     /// Gives a mistake of this very node its place: what is missing at the key, all else at the value.
     fn place(self, wrong: Wrong) -> Wrong {
         let span = match self.key {
-            Some(key) if wrong.0.code == codes::MISSING_KEY || self.node.span.start == self.node.span.end => key,
+            Some(key) if wrong.is_missing_key() || self.node.span.start == self.node.span.end => key,
             _ => &self.node.span,
         };
         wrong.located(span, self.node)

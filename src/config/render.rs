@@ -7,14 +7,19 @@ use serde_json::json;
 
 use super::diagnostic::{Diagnostic, Label, Severity, Span};
 use super::source::Sources;
+use crate::limits;
 
 /// All of them as text, ending in a line that counts them.
 #[must_use]
 pub fn render_all(diagnostics: &[Diagnostic], sources: &Sources, colour: bool) -> String {
     let mut out = String::new();
-    for diagnostic in diagnostics {
+    for diagnostic in shown(diagnostics) {
         out.push_str(&render(diagnostic, sources, colour));
         out.push_str("\n\n");
+    }
+    let more = diagnostics.len() - shown(diagnostics).len();
+    if more > 0 {
+        let _ = writeln!(out, "… and {more} more\n");
     }
     out.push_str(&summary(diagnostics));
     out.push('\n');
@@ -32,10 +37,17 @@ pub fn render(diagnostic: &Diagnostic, sources: &Sources, colour: bool) -> Strin
     let mut group = Group::with_title(title);
     for (file, labels) in by_file(&diagnostic.labels, sources) {
         let text = sources.find(file).map_or("", |file| file.text.as_str());
-        let mut snippet = Snippet::source(text).path(file);
-        for (primary, label) in labels {
+        // Only the lines from the first caret to the last: the renderer looks at all it is given.
+        let ranges: Vec<_> = labels.iter().map(|(_, label)| on_one_line(&label.span, text)).collect();
+        let first = ranges.iter().map(|range| range.start).min().unwrap_or_default();
+        let last = ranges.iter().map(|range| range.end).max().unwrap_or_default();
+        let start = text.get(..first).and_then(|text| text.rfind('\n')).map_or(0, |end| end + 1);
+        let end = text.get(last..).and_then(|text| text.find('\n')).map_or(text.len(), |end| last + end + 1);
+        let line = text.get(..start).unwrap_or_default().matches('\n').count() + 1;
+        let mut snippet = Snippet::source(text.get(start..end).unwrap_or_default()).path(file).line_start(line);
+        for ((primary, label), range) in labels.into_iter().zip(ranges) {
             let kind = if primary { AnnotationKind::Primary } else { AnnotationKind::Context };
-            snippet = snippet.annotation(kind.span(on_one_line(&label.span, text)).label(label.text.as_str()));
+            snippet = snippet.annotation(kind.span(range.start - start..range.end - start).label(label.text.as_str()));
         }
         group = group.element(snippet);
     }
@@ -71,7 +83,7 @@ pub fn render_json(diagnostics: &[Diagnostic], sources: &Sources) -> String {
             "end_line": end_line, "end_column": end_column, "label": label.text,
         })
     };
-    let lines: Vec<String> = diagnostics
+    let lines: Vec<String> = shown(diagnostics)
         .iter()
         .map(|diagnostic| {
             json!({
@@ -92,7 +104,7 @@ pub fn render_json(diagnostics: &[Diagnostic], sources: &Sources) -> String {
 #[must_use]
 pub fn render_github(diagnostics: &[Diagnostic], sources: &Sources) -> String {
     let mut out = String::new();
-    for diagnostic in diagnostics {
+    for diagnostic in shown(diagnostics) {
         let mut text = diagnostic.message.clone();
         let first = diagnostic.labels.first();
         for more in first.map(|label| &label.text).into_iter().chain(&diagnostic.help).chain(&diagnostic.note) {
@@ -108,6 +120,11 @@ pub fn render_github(diagnostics: &[Diagnostic], sources: &Sources) -> String {
         let _ = writeln!(out, "::{level} {place}title={code}::{}", data(&text));
     }
     out
+}
+
+/// As many as anybody reads.
+fn shown(diagnostics: &[Diagnostic]) -> &[Diagnostic] {
+    diagnostics.get(..limits::DIAGNOSTICS_SHOWN_MAX).unwrap_or(diagnostics)
 }
 
 /// GitHub's escapes in a message.

@@ -5,19 +5,27 @@ use std::sync::Arc;
 
 use super::node::Value;
 
+type Lookup = dyn Fn(&str) -> Option<String> + Send + Sync;
+
 /// Where `${NAME}` and `env:` secrets look; never printed.
 #[derive(Clone)]
-pub struct Environment(Arc<dyn Fn(&str) -> Option<String> + Send + Sync>);
+pub struct Environment(Arc<Lookup>);
 
 /// Why a scalar could not be expanded. Offsets are bytes into the scalar's text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Unexpanded {
     /// `${NAME}`, not set, without a default.
-    Unset { name: String },
+    Unset {
+        /// The name.
+        name: String,
+    },
     /// `${` that is never closed.
     Unclosed,
     /// `${…}` around something that is no name.
-    BadName { name: String },
+    BadName {
+        /// What stands in its place.
+        name: String,
+    },
     /// The values are larger than any configuration should be.
     TooLarge,
 }

@@ -28,10 +28,28 @@ pub fn schema(catalogue: &dyn Catalogue) -> Value {
             "maxProperties": 1,
         }),
     );
+    optional(&mut schema);
     if let Some(known) = schema.get_mut("$defs").and_then(Value::as_object_mut) {
         known.extend(definitions);
     }
     schema
+}
+
+/// A list or table that may be left out may also be left empty: `use:` with every line below it commented out.
+fn optional(schema: &mut Value) {
+    let required: Vec<Value> = schema.get("required").and_then(Value::as_array).cloned().unwrap_or_default();
+    if let Some(properties) = schema.get_mut("properties").and_then(Value::as_object_mut) {
+        for (name, property) in properties {
+            if let (false, Some(Value::String(kind))) = (required.iter().any(|key| key == name), property.get("type"))
+                && matches!(kind.as_str(), "array" | "object")
+            {
+                property["type"] = json!([kind, "null"]);
+            }
+        }
+    }
+    if let Some(definitions) = schema.get_mut("$defs").and_then(Value::as_object_mut) {
+        definitions.values_mut().for_each(optional);
+    }
 }
 
 /// Moves a kind's own definitions to the root, under names of its own.

@@ -2,6 +2,8 @@
 //!
 //! Each has a visitor of its own: serde's `untagged` would forget where things stand.
 
+#![allow(missing_docs, reason = "a variant is named after what it is written as")]
+
 use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;
@@ -52,7 +54,7 @@ pub enum Endpoint {
 #[derive(Debug, Clone)]
 pub enum Balance {
     Name(String),
-    Table(UseTable),
+    Table(Box<UseTable>),
 }
 
 /// `via: name`, or `true` for the usual name, or `false`.
@@ -66,7 +68,7 @@ pub enum Via {
 #[derive(Debug, Clone)]
 pub enum Use {
     Name(String),
-    Table(UseTable),
+    Table(Box<UseTable>),
 }
 
 /// An upstream's name, or a weight for each of several.
@@ -245,7 +247,7 @@ impl<'de> Shape<'de> for Balance {
     }
 
     fn from_map<A: MapAccess<'de>>(map: A) -> Result<Self, Option<A::Error>> {
-        Ok(Self::Table(from_map(map)?))
+        Ok(Self::Table(Box::new(from_map(map)?)))
     }
 }
 
@@ -265,7 +267,7 @@ impl<'de> Shape<'de> for Use {
     }
 
     fn from_map<A: MapAccess<'de>>(map: A) -> Result<Self, Option<A::Error>> {
-        Ok(Self::Table(from_map(map)?))
+        Ok(Self::Table(Box::new(from_map(map)?)))
     }
 }
 

@@ -27,6 +27,7 @@ pub struct Sources {
 pub struct SourceFile {
     /// As named on the command line or by the include.
     pub name: Arc<str>,
+    /// As read.
     pub text: String,
     /// Relative paths inside it start here.
     pub folder: PathBuf,
@@ -204,10 +205,10 @@ impl Loader {
         }
         let open = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
         self.sources.inputs.push(open.to_owned());
-        let listing = std::fs::read_dir(open).map_err(|why| why.to_string())?;
+        let listing = std::fs::read_dir(open).map_err(reason)?;
         let mut paths = Vec::new();
         for entry in listing {
-            let name = entry.map_err(|why| why.to_string())?.file_name();
+            let name = entry.map_err(reason)?.file_name();
             let Some(name) = name.to_str() else { continue };
             let hidden = name.starts_with('.') && !last.starts_with('.');
             if !hidden && matches(last.as_bytes(), name.as_bytes()) && folder.join(name).is_file() {
@@ -242,7 +243,7 @@ pub(super) fn read_bytes(path: &Path, most: usize) -> Result<Vec<u8>, String> {
 #[allow(clippy::needless_pass_by_value, reason = "it stands in `map_err`")]
 fn reason(error: std::io::Error) -> String {
     match error.kind() {
-        std::io::ErrorKind::NotFound => "no such file".into(),
+        std::io::ErrorKind::NotFound => "no such file or folder".into(),
         std::io::ErrorKind::PermissionDenied => "permission denied".into(),
         _ => error.to_string(),
     }
@@ -305,7 +306,7 @@ mod tests {
     #[test]
     fn a_missing_main_file_is_a_diagnostic_without_a_place() {
         let sources = Sources::load(Path::new("/nowhere/gatewright.yaml"));
-        assert_eq!(sources.found()[0].message, "cannot read `/nowhere/gatewright.yaml`: no such file");
+        assert_eq!(sources.found()[0].message, "cannot read `/nowhere/gatewright.yaml`: no such file or folder");
         assert_eq!(sources.found()[0].span(), None);
     }
 }

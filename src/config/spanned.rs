@@ -22,7 +22,9 @@ pub(super) const FIELDS: &[&str] = &["file", "start", "end", "expanded", "value"
 /// A value and its place. Works anywhere in a document or in a policy's options, keys included.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Spanned<T> {
+    /// Where it stands.
     pub span: Span,
+    /// What stands there.
     pub value: T,
 }
 

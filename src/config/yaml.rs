@@ -16,7 +16,7 @@ use super::scalar::{Environment, Unexpanded, expand, resolve};
 use crate::limits;
 
 /// Reads one document. Syntax stops at the first mistake; duplicate keys and unset names are all reported.
-pub fn parse(file: &Arc<str>, text: &str, environment: &Environment) -> Result<Node, Vec<Diagnostic>> {
+pub(super) fn parse(file: &Arc<str>, text: &str, environment: &Environment) -> Result<Node, Vec<Diagnostic>> {
     let mut builder = Builder {
         file,
         text,
@@ -184,17 +184,25 @@ impl<'a> Builder<'a> {
         }
     }
 
-    /// A block collection's own marks are those of its first indicator; its content says where it really is.
+    /// A flow collection ends with its bracket; a block collection's own marks are those of its first indicator, and its
+    /// content says where it really is.
     fn close(&self, span: &mut Span, end: Marks, first: Option<&Span>, last: Option<&Span>) {
-        let closed = self.offsets.byte(end.end.index());
-        let bracket = closed > 0 && matches!(self.text.as_bytes().get(closed - 1), Some(b']' | b'}'));
-        match (first, last) {
-            _ if bracket && closed > span.start && !end.is_empty() => span.end = closed,
-            (Some(first), Some(last)) => {
-                span.start = span.start.min(first.start);
-                span.end = last.end.max(span.start);
+        let bytes = self.text.as_bytes();
+        let bracket = |at: usize| matches!(bytes.get(at), Some(b']' | b'}'));
+        if matches!(bytes.get(span.start), Some(b'[' | b'{')) {
+            let at = self.offsets.byte(end.start.index());
+            if bracket(at) {
+                span.end = at + 1;
+                return;
             }
-            _ => {}
+            if at > span.start && bracket(at - 1) {
+                span.end = at;
+                return;
+            }
+        }
+        if let (Some(first), Some(last)) = (first, last) {
+            span.start = span.start.min(first.start);
+            span.end = last.end.max(span.start);
         }
     }
 
@@ -301,6 +309,12 @@ impl<'a> Builder<'a> {
         let line = self.text.get(..at).and_then(|text| text.rsplit('\n').next()).unwrap_or_default();
         if line.contains('\t') || error.info().contains("tab") {
             return diagnostic.help("indent with spaces; YAML does not allow tabs there");
+        }
+        if line.ends_with("${") || line.ends_with('$') {
+            return diagnostic.help("inside `{ }` and `[ ]` it needs quotes: `\"${NAME}\"`");
+        }
+        if error.info().contains("anchor") {
+            return diagnostic.help("a text that begins with `*` or `&` needs quotes");
         }
         diagnostic
     }

@@ -110,8 +110,10 @@ async fn drain(control: Control, mut events: Events) -> Ended {
         let pause = clock::sleep(Duration::from_millis(20));
         tokio::select! {
             () = pause => {}
-            event = events.0.recv() => if matches!(event, Some(Event::Now | Event::Stop)) {
-                return force(control).await;
+            event = events.0.recv() => match event {
+                Some(Event::Now) => return force(control).await,
+                Some(Event::Ask(question)) => question(&control),
+                _ => {}
             },
         }
     }
@@ -166,6 +168,18 @@ impl Handle {
     /// Sends an event; `false`: the control thread has ended.
     pub async fn send(&self, event: Event) -> bool {
         self.0.send(event).await.is_ok()
+    }
+
+    /// Looks at what the control thread owns; `None`: it has ended.
+    pub async fn look<T: Send + 'static>(&self, question: impl FnOnce(&Control) -> T + Send + 'static) -> Option<T> {
+        let (told, answer) = oneshot::channel();
+        let ask = Event::Ask(Box::new(move |control| {
+            let _nobody_waits = told.send(question(control));
+        }));
+        if !self.send(ask).await {
+            return None;
+        }
+        answer.await.ok()
     }
 
     /// Reloads and waits for the outcome: the new generation's number, or the rendered diagnostics.

@@ -1,9 +1,9 @@
 //! From a source to a running generation: load, check, compile, prepare on every worker, commit. Any mistake on the way
 //! and the running generation goes on as if nothing had happened.
 
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::fmt;
-use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
@@ -41,7 +41,7 @@ pub struct Control {
     watch: Option<Watch>,
     /// Dropped to end the resolver of the generation before.
     resolver: Option<tokio::sync::oneshot::Sender<()>>,
-    shared: Rc<std::cell::RefCell<Shared>>,
+    draining: Cell<bool>,
 }
 
 /// A configuration that was read and checked.
@@ -50,15 +50,6 @@ pub struct Loaded {
     pub plan: Arc<Plan>,
     /// What it was read from, to show mistakes that only compiling finds.
     pub sources: Arc<Sources>,
-}
-
-/// What the admin listener may look at.
-#[derive(Default)]
-pub struct Shared {
-    pub snapshot: Option<Arc<Snapshot>>,
-    pub draining: bool,
-    /// The diagnostics of the last reload, if it was refused.
-    pub refused: Option<String>,
 }
 
 /// A listener's sockets are open.
@@ -113,7 +104,7 @@ impl Control {
             generation: 0,
             watch: None,
             resolver: None,
-            shared: Rc::default(),
+            draining: Cell::new(false),
         };
         control.install(&loaded).await?;
         Ok(control)
@@ -124,9 +115,16 @@ impl Control {
         &self.source
     }
 
+    /// Whether requests are served, and further ones wanted.
     #[must_use]
-    pub fn shared(&self) -> Rc<std::cell::RefCell<Shared>> {
-        self.shared.clone()
+    pub fn is_ready(&self) -> bool {
+        self.current.is_some() && !self.draining.get()
+    }
+
+    /// The plan that runs.
+    #[must_use]
+    pub fn plan(&self) -> Option<&Arc<Plan>> {
+        self.current.as_ref().map(|snapshot| &snapshot.plan)
     }
 
     /// The address a listener was really bound to.
@@ -150,7 +148,6 @@ impl Control {
             Err(refusal) => Err(refusal),
         };
         self.metrics.reloaded(outcome.as_ref().ok().copied());
-        self.shared.borrow_mut().refused = outcome.as_ref().err().map(ToString::to_string);
         if outcome.is_ok() {
             self.source = source.clone();
         }
@@ -188,7 +185,6 @@ impl Control {
         self.bound.retain(|address, _| plan.listeners.iter().any(|listener| listener.bind == *address));
         self.generation = number;
         self.metrics.started(number);
-        self.shared.borrow_mut().snapshot = Some(snapshot.clone());
         self.current = Some(snapshot);
         if matches!(self.source, Source::File(_)) {
             match &mut self.watch {
@@ -230,7 +226,7 @@ impl Control {
 
     /// Tells every worker to finish.
     pub async fn drain(&self) {
-        self.shared.borrow_mut().draining = true;
+        self.draining.set(true);
         for worker in &self.workers {
             worker.send(Message::Drain).await;
         }

@@ -112,14 +112,14 @@ fn host(head: &mut Head) -> Result<bool, Reason> {
 }
 
 fn settle_target(head: &mut Head, rules: &Rules, has_host: bool) -> Result<(), Reason> {
-    let target = target::parse(head.method().as_bytes(), head.target().as_bytes(), &rules.normalise)?;
+    let target = target::parse(head.method().as_bytes(), head.target_bytes(), &rules.normalise)?;
     let path_len = target.path_len;
     //= rfc9112#section-3.2.2
     //# When a proxy receives a request with an absolute-form of request-target, the proxy MUST ignore the received
     //# Host header field (if any) and instead replace it with the host information of the request-target.
     let authority = target.authority.map(<[u8]>::to_vec);
     let rewritten = match target.path_and_query {
-        Cow::Borrowed(same) if same.len() == head.target().len() => None,
+        Cow::Borrowed(same) if same.len() == head.target_bytes().len() => None,
         other => Some(String::from_utf8_lossy(&other).into_owned()),
     };
     if let Some(rewritten) = rewritten {

@@ -2,6 +2,8 @@
 
 use std::net::IpAddr;
 
+use smallvec::SmallVec;
+
 use super::head::Head;
 use super::name::{FieldName, Known};
 
@@ -38,13 +40,7 @@ impl Default for Forwarded {
 /// Writes the fields into a request's head. What an untrusted client says about itself is removed.
 pub fn apply(head: &mut Head, rules: &Forwarded, asker: &Asker<'_>) {
     let proto = if asker.secure { "https" } else { "http" };
-    let host_len = head.known(Known::Host).map_or(0, <[u8]>::len);
-    let mut host = [0; 256];
-    let host_len = host_len.min(host.len());
-    if let Some(value) = head.known(Known::Host) {
-        host[..host_len].copy_from_slice(&value[..host_len]);
-    }
-    let host = &host[..host_len];
+    let host: SmallVec<[u8; 64]> = head.known(Known::Host).map(SmallVec::from_slice).unwrap_or_default();
     if !asker.trusted {
         for known in [Known::Forwarded, Known::XForwardedFor, Known::XForwardedProto, Known::XForwardedHost] {
             head.remove_known(known);
@@ -56,11 +52,11 @@ pub fn apply(head: &mut Head, rules: &Forwarded, asker: &Asker<'_>) {
             head.add_known(Known::XForwardedProto, proto.as_bytes());
         }
         if !head.has(Known::XForwardedHost) && !host.is_empty() {
-            head.add_known(Known::XForwardedHost, host);
+            head.add_known(Known::XForwardedHost, &host);
         }
     }
     if rules.forwarded {
-        append(head, Known::Forwarded, element(asker, proto, host).as_bytes());
+        append(head, Known::Forwarded, element(asker, proto, &host).as_bytes());
     }
     if let Some(pseudonym) = &rules.via {
         via(head, pseudonym);
@@ -69,7 +65,7 @@ pub fn apply(head: &mut Head, rules: &Forwarded, asker: &Asker<'_>) {
 
 /// Adds us to Via.
 pub fn via(head: &mut Head, pseudonym: &str) {
-    let mut text = Vec::with_capacity(pseudonym.len() + 4);
+    let mut text: SmallVec<[u8; 64]> = SmallVec::new();
     text.extend_from_slice(b"1.1 ");
     text.extend_from_slice(pseudonym.as_bytes());
     append(head, Known::Via, &text);

@@ -28,8 +28,21 @@ pub enum Version {
 
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Start {
-    Request { method: Range, target: Range, path_len: u32 },
+    Request { method: Range, verb: Verb, target: Range, path_len: u32 },
     Response { status: u16, reason: Range },
+}
+
+/// A method that is met often, told apart once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Verb {
+    Get,
+    Head,
+    Post,
+    Put,
+    Delete,
+    Options,
+    Patch,
+    Other,
 }
 
 /// Bytes of the arena.
@@ -52,9 +65,9 @@ pub(super) struct Field {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum State {
-    /// As it arrived: its line can be copied whole.
-    Original,
-    /// Set by us or a policy: the value, or both, lie behind the parsed part.
+    /// Its line stands whole in the arena, as it arrived or as it was added: it can be copied.
+    Line,
+    /// Its value was set anew and lies apart from its name.
     Set,
     Removed,
 }
@@ -95,10 +108,11 @@ impl Head {
     #[must_use]
     pub fn request(method: &str, target: &str) -> Self {
         let mut head = Self::new();
+        let verb = Verb::of(method.as_bytes());
         let method = head.append(method.as_bytes());
         let target_range = head.append(target.as_bytes());
         let path_len = target.find('?').unwrap_or(target.len()) as u32;
-        head.start = Start::Request { method, target: target_range, path_len };
+        head.start = Start::Request { method, verb, target: target_range, path_len };
         head
     }
 
@@ -123,8 +137,17 @@ impl Head {
     #[must_use]
     pub fn method(&self) -> &str {
         match self.start {
-            Start::Request { method, .. } => self.text(method),
+            Start::Request { method, verb, .. } => verb.name().unwrap_or_else(|| self.text(method)),
             Start::Response { .. } => "",
+        }
+    }
+
+    /// [`Head::target`], as bytes: nobody has to look whether they are text.
+    #[must_use]
+    pub fn target_bytes(&self) -> &[u8] {
+        match self.start {
+            Start::Request { target, .. } => self.slice(target),
+            Start::Response { .. } => b"",
         }
     }
 
@@ -196,8 +219,8 @@ impl Head {
 
     pub fn set_method(&mut self, name: &str) {
         let new = self.append(name.as_bytes());
-        if let Start::Request { method, .. } = &mut self.start {
-            *method = new;
+        if let Start::Request { method, verb, .. } = &mut self.start {
+            (*method, *verb) = (new, Verb::of(name.as_bytes()));
         }
     }
 
@@ -226,6 +249,12 @@ impl Head {
             .map(|field| self.value(field))
     }
 
+    /// The first value of a field named by a lower-case text; for where no prepared name is at hand.
+    #[must_use]
+    pub fn find(&self, name: &str) -> Option<&[u8]> {
+        self.fields().find(|(known, _)| known.eq_ignore_ascii_case(name.as_bytes())).map(|(_, value)| value)
+    }
+
     /// The first value of a field.
     #[must_use]
     pub fn get(&self, name: &FieldName) -> Option<&[u8]> {
@@ -244,37 +273,54 @@ impl Head {
 
     /// Sets a field: its first line is repointed, further ones are removed. The value must be a field value.
     pub fn set(&mut self, name: &FieldName, value: &[u8]) {
-        let value_range = self.append(value);
-        let mut found = false;
+        let mut value_range = None;
         for index in 0..self.fields.len() {
             let field = self.fields[index];
             if field.state == State::Removed || !self.is_named(&field, name) {
                 continue;
             }
-            let field = &mut self.fields[index];
-            if found {
-                field.state = State::Removed;
-            } else {
-                (field.value_at, field.value_len, field.state) = (value_range.at, value_range.len, State::Set);
-                found = true;
+            if value_range.is_some() {
+                self.fields[index].state = State::Removed;
+                continue;
             }
+            let range = self.append(value);
+            let field = &mut self.fields[index];
+            (field.value_at, field.value_len, field.state) = (range.at, range.len, State::Set);
+            value_range = Some(range);
         }
-        if !found {
-            self.push(name, value_range);
+        if value_range.is_none() {
+            self.add(name, value);
         }
     }
 
     /// Adds a line behind all others.
     pub fn add(&mut self, name: &FieldName, value: &[u8]) {
-        let value = self.append(value);
-        self.push(name, value);
+        self.add_line(name.as_str(), name.known(), value);
     }
 
-    /// Adds a line of a known field without a look-up.
+    /// Adds a line of a known field.
     pub fn add_known(&mut self, known: Known, value: &[u8]) {
-        let name = self.append(known.name().as_bytes());
-        let value = self.append(value);
-        self.push_ranges(name, value, known);
+        self.add_line(known.name(), known, value);
+    }
+
+    /// Writes the line as it will leave, so that it leaves in one copy with its neighbours.
+    fn add_line(&mut self, name: &str, known: Known, value: &[u8]) {
+        let name_at = self.bytes.len();
+        self.bytes.reserve(name.len() + value.len() + 4);
+        self.bytes.extend_from_slice(name.as_bytes());
+        self.bytes.extend_from_slice(b": ");
+        let value_at = self.bytes.len();
+        self.bytes.extend_from_slice(value);
+        self.bytes.extend_from_slice(b"\r\n");
+        self.present |= known.bit();
+        self.fields.push(Field {
+            name_at: name_at as u32,
+            value_at: value_at as u32,
+            value_len: value.len() as u32,
+            name_len: name.len() as u16,
+            known,
+            state: State::Line,
+        });
     }
 
     /// Removes every line of a field; says whether there was one.
@@ -344,23 +390,6 @@ impl Head {
         Range { at, len: text.len() as u32 }
     }
 
-    fn push(&mut self, name: &FieldName, value: Range) {
-        let range = self.append(name.as_str().as_bytes());
-        self.push_ranges(range, value, name.known());
-    }
-
-    fn push_ranges(&mut self, name: Range, value: Range, known: Known) {
-        self.present |= known.bit();
-        self.fields.push(Field {
-            name_at: name.at,
-            value_at: value.at,
-            value_len: value.len,
-            name_len: name.len as u16,
-            known,
-            state: State::Set,
-        });
-    }
-
     fn is_named(&self, field: &Field, name: &FieldName) -> bool {
         if name.known() != Known::Other {
             return field.known == name.known();
@@ -368,6 +397,36 @@ impl Head {
         field.name_len as usize == name.as_str().len()
             && field.known == Known::Other
             && self.name(field).eq_ignore_ascii_case(name.as_str().as_bytes())
+    }
+}
+
+// === impl Verb ===
+
+impl Verb {
+    pub(super) fn of(method: &[u8]) -> Self {
+        match method {
+            b"GET" => Self::Get,
+            b"HEAD" => Self::Head,
+            b"POST" => Self::Post,
+            b"PUT" => Self::Put,
+            b"DELETE" => Self::Delete,
+            b"OPTIONS" => Self::Options,
+            b"PATCH" => Self::Patch,
+            _ => Self::Other,
+        }
+    }
+
+    fn name(self) -> Option<&'static str> {
+        Some(match self {
+            Self::Get => "GET",
+            Self::Head => "HEAD",
+            Self::Post => "POST",
+            Self::Put => "PUT",
+            Self::Delete => "DELETE",
+            Self::Options => "OPTIONS",
+            Self::Patch => "PATCH",
+            Self::Other => return None,
+        })
     }
 }
 

@@ -5,5 +5,6 @@
 pub mod accept;
 pub mod bind;
 pub mod h1;
+pub mod reply;
 
 pub use h1::{Client, Serve, Settings};

@@ -331,7 +331,7 @@ mod tests {
         let evil: &[u8] = b"\" 200 0\r\n192.0.2.9 - \xff\x1b[2J\\";
         let mut record = record();
         record.client = "2001:db8::1".parse().unwrap();
-        (record.path, record.query, record.user_agent, record.referer) = (evil, Some(evil), Some(evil), Some(b""));
+        (record.path, record.query, record.user_agent, record.referer) = (evil, Some(evil), Some(evil), Some(&b""[..]));
         (record.status, record.bytes_out) = (0, 0);
         record.end = End::Failed { by: "upstream", reason: "first_byte_timeout" };
         record.detail = Some("said \"no\"");

@@ -9,3 +9,4 @@ pub mod open_metrics;
 mod process;
 mod scrape;
 pub mod stamp;
+pub mod tracing;

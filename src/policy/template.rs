@@ -102,7 +102,10 @@ impl Template {
                 literal.extend_from_slice(brace.as_bytes());
                 rest = after;
             } else if brace == "}" {
-                return Err(Complaint::new(format!("a `}}` closes nothing in `{text}`"), "write }} for a brace itself"));
+                return Err(Complaint::new(
+                    format!("a `}}` closes nothing in `{text}`"),
+                    "write }} for a brace itself",
+                ));
             } else {
                 let Some((name, after)) = behind.split_once('}') else {
                     let message = format!("a `{{` is never closed in `{text}`");

@@ -118,7 +118,7 @@ fn begin(exchange: &mut Exchange, status: u16) {
 
 fn write_page(exchange: &mut Exchange) {
     let status = exchange.response.status();
-    let kind = media::page(exchange.request.all_known(Known::Accept));
+    let kind = media::page(exchange.request.find("accept"));
     let route = exchange.route.as_ref().map(|route| route.index);
     let generation = exchange.generation.clone();
     let written = generation.as_ref().and_then(|generation| generation.failure_page(status, route, exchange.listener));
@@ -137,7 +137,9 @@ fn write_page(exchange: &mut Exchange) {
             ("text/plain; charset=utf-8", format!("{status} {title}\n{message}\nrequest id: {id}\n"))
         }
     };
-    exchange.response.set(&FieldName::from(Known::ContentType), media_type.as_bytes());
+    if let Ok(content_type) = FieldName::new("content-type") {
+        exchange.response.set(&content_type, media_type.as_bytes());
+    }
     if let Ok(cache_control) = FieldName::new("cache-control") {
         exchange.response.set(&cache_control, b"no-store");
     }

@@ -7,7 +7,7 @@ use crate::drain::Level;
 use crate::failure::{Failure, Fault, Reason};
 use crate::http::h1::write::{self, Length, Persistence};
 use crate::http::head::{Head, Version};
-use crate::http::name::{FieldName, Known};
+use crate::http::name::FieldName;
 use crate::limits::DISCARD_BYTES_MAX;
 use crate::listen::{Client, h1};
 use crate::wire::Chunk;
@@ -207,8 +207,7 @@ async fn discard(client: &mut Client) -> bool {
 }
 
 fn add_date(head: &mut Head) {
-    if !head.has(Known::Date) {
-        let date = crate::http::date::format(clock::wall());
-        head.set(&FieldName::from(Known::Date), date.as_bytes());
+    if let (None, Ok(name)) = (head.find("date"), FieldName::new("date")) {
+        head.set(&name, crate::http::date::format(clock::wall()).as_bytes());
     }
 }

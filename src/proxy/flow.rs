@@ -158,9 +158,15 @@ impl Flows {
             if self.response == ResponseFlow::Ended && self.client.http.is_flushed() {
                 return Poll::Ready(Ok(Event::Flushed));
             }
-            if !(wrote && self.skipped) {
-                return self.poll_deadline(cx);
+            if wrote && self.skipped {
+                continue;
             }
+            if !self.wants_request()
+                && let Poll::Ready(Err(error)) = self.client.http.poll_watch(cx)
+            {
+                return Poll::Ready(Err(Failure::with(Reason::ClientClosed, error)));
+            }
+            return self.poll_deadline(cx);
         }
     }
 
@@ -189,13 +195,10 @@ impl Flows {
     }
 
     fn poll_request(&mut self, cx: &mut Context<'_>) -> Poll<Result<Event, Failure>> {
-        let wanted = !self.request.read && self.response != ResponseFlow::Ended;
-        let Some(upstream) = self.upstream.as_mut().filter(|_| wanted) else {
-            return match self.client.http.poll_watch(cx) {
-                Poll::Ready(Err(error)) => Poll::Ready(Err(Failure::with(Reason::ClientClosed, error))),
-                _ => Poll::Pending,
-            };
-        };
+        if !self.wants_request() {
+            return Poll::Pending;
+        }
+        let Some(upstream) = &mut self.upstream else { return Poll::Pending };
         if !self.request.refused && !upstream.http.has_room() {
             self.skipped = true;
             return Poll::Pending;
@@ -215,6 +218,11 @@ impl Flows {
                 return Poll::Pending;
             }
         }
+    }
+
+    /// Whether the request's body is read; if not, the client is only watched.
+    fn wants_request(&self) -> bool {
+        !self.request.read && self.response != ResponseFlow::Ended && self.upstream.is_some()
     }
 
     /// Writes to both sides; says whether anything that was queued has left.

@@ -2,6 +2,7 @@
 //! (`Generation`).
 
 pub mod compile;
+pub mod explain;
 pub mod generation;
 
 pub use compile::Snapshot;

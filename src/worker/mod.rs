@@ -137,12 +137,18 @@ impl Worker {
                     reply.send(self.clone().commit(number, doors));
                 }
                 Some(Message::Discard) => drop(self.prepared.take()),
-                Some(Message::Drain) => self.drain.stop(Level::Draining),
-                Some(Message::Cut) => self.drain.stop(Level::Cut),
+                Some(Message::Drain) => self.stop(Level::Draining),
+                Some(Message::Cut) => self.stop(Level::Cut),
                 None => break,
             }
         }
         drop(self.parts.log.take());
+    }
+
+    /// Stops what is below, and lets go of the doors: they would be waited for.
+    fn stop(&self, level: Level) {
+        self.drain.stop(level);
+        drop(self.doors.take());
     }
 
     fn switch_log(&self, log: LogPlan) {

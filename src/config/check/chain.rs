@@ -146,7 +146,8 @@ impl<'a> Check<'a> {
         };
         if !place.suits(places) {
             let message = format!("`{}` has nothing to say {}", table.policy.value, place.phrase());
-            let wrong = Diagnostic::error(codes::WRONG_PLACE, message).at(&table.policy.span, "none of its hooks occur here");
+            let wrong =
+                Diagnostic::error(codes::WRONG_PLACE, message).at(&table.policy.span, "none of its hooks occur here");
             self.report(wrong.help(format!("it may stand in the `use` of {}", allowed(places))));
             return None;
         }

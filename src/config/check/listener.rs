@@ -57,7 +57,8 @@ impl Check<'_> {
                 failure_pages,
             });
         }
-        if document.declarations(document::Noun::Listener).next().is_none() {
+        let mut nodes = self.sources.files().iter().filter_map(|file| file.node.as_ref());
+        if nodes.all(|node| node.is_table() && node.get("listeners").is_none_or(|entry| entry.value.is_empty())) {
             let file = self.sources.files().first().map(|file| Arc::clone(&file.name)).unwrap_or_default();
             let none = Diagnostic::error(codes::NO_LISTENER, "there is no listener, so nothing could ever arrive");
             self.report(none.at(&Span::new(&file, 0, 0), "").help("add one: `listeners: { web: { bind: 8080 } }`"));
@@ -83,7 +84,9 @@ impl Check<'_> {
             Ok(address) => Some(address),
             Err(why) => {
                 let bad = Diagnostic::error(codes::BAD_VALUE, "this is not an address that can be bound");
-                self.report(bad.at(span, why.to_string()).help("as in `8080`, `\"127.0.0.1:8080\"` or `unix:/run/web.sock`"));
+                self.report(
+                    bad.at(span, why.to_string()).help("as in `8080`, `\"127.0.0.1:8080\"` or `unix:/run/web.sock`"),
+                );
                 None
             }
         }
@@ -97,7 +100,9 @@ impl Check<'_> {
         match bound.iter().find(|(known, _)| known == bind) {
             Some((_, first)) => {
                 let twice = Diagnostic::error(codes::DEFINED_TWICE, format!("`{bind}` is bound twice"));
-                self.report(twice.at(span, "second time").at(first, "first time").help("give one of them another port"));
+                self.report(
+                    twice.at(span, "second time").at(first, "first time").help("give one of them another port"),
+                );
             }
             None => bound.push((bind.clone(), span)),
         }
@@ -117,7 +122,11 @@ impl Check<'_> {
                 None
             }
             Err(_) => {
-                self.bad_value(&text.span, "expected an address or a network", "as in `10.0.0.0/8`, `192.0.2.7` or `fd00::/8`");
+                self.bad_value(
+                    &text.span,
+                    "expected an address or a network",
+                    "as in `10.0.0.0/8`, `192.0.2.7` or `fd00::/8`",
+                );
                 None
             }
         }
@@ -168,7 +177,11 @@ impl Check<'_> {
             Via::On(false) => None,
             Via::Name(name) => {
                 if !super::matching::token(name) {
-                    self.bad_value(&via.span, "this cannot stand in a Via field", "a name of letters, digits, `-`, `_` and `.`");
+                    self.bad_value(
+                        &via.span,
+                        "this cannot stand in a Via field",
+                        "a name of letters, digits, `-`, `_` and `.`",
+                    );
                 }
                 Some(name.clone())
             }

@@ -39,7 +39,11 @@ impl Check<'_> {
         .into_iter()
         .filter_map(|(empty, key)| empty.map(|span| (key, span)))
         {
-            self.bad_value(span, format!("an empty list of `{empty}` would match nothing"), "leave the key out to match all");
+            self.bad_value(
+                span,
+                format!("an empty list of `{empty}` would match nothing"),
+                "leave the key out to match all",
+            );
         }
         let headers = self.conditions(&written.headers, true);
         let query = self.conditions(&written.query, false);
@@ -56,16 +60,16 @@ impl Check<'_> {
             "leave `host` out to match every host"
         } else if name.contains('*') {
             "`*` may only be the first label, as in `*.example.com`"
-        } else if name.starts_with('[') && name.ends_with(']') && !suffix {
-            let inner = name.get(1..name.len() - 1).unwrap_or_default();
+        } else if name.contains('/') {
+            "the path goes into `path`, and the scheme nowhere"
+        } else if name.starts_with('[') && !suffix {
+            let inner = name.get(1..).and_then(|name| name.strip_suffix(']')).unwrap_or_default();
             if inner.parse::<Ipv6Addr>().is_ok() {
                 return Some(HostPattern::Exact(text));
             }
-            "an IPv6 address stands in brackets, as in `[::1]`"
+            "an IPv6 address stands in brackets alone, as in `[::1]`"
         } else if name.contains(':') {
             "the port is no part of the host; a listener has it"
-        } else if name.contains('/') {
-            "the path goes into `path`, and the scheme nowhere"
         } else if !host_name(name) {
             "as in `shop.example.com` or `*.example.com`; other alphabets in their `xn--` form"
         } else {
@@ -82,10 +86,14 @@ impl Check<'_> {
         if !token(text) {
             self.bad_value(&method.span, format!("`{text}` is not a method"), "as in GET or [GET, POST]");
         } else if matches!(upper.as_str(), "TRACE" | "CONNECT") {
-            let never = Diagnostic::error(codes::NEVER_MATCHES, format!("{upper} is refused before any route is asked"));
+            let never =
+                Diagnostic::error(codes::NEVER_MATCHES, format!("{upper} is refused before any route is asked"));
             self.report(never.at(&method.span, "").help("remove it"));
         } else if *text != upper && usual.contains(&upper.as_str()) {
-            let never = Diagnostic::error(codes::NEVER_MATCHES, format!("methods are case-sensitive: no client sends `{text}`"));
+            let never = Diagnostic::error(
+                codes::NEVER_MATCHES,
+                format!("methods are case-sensitive: no client sends `{text}`"),
+            );
             self.report(never.at(&method.span, format!("did you mean `{upper}`?")));
         } else {
             return Some(text.clone());
@@ -127,7 +135,9 @@ impl Check<'_> {
         let config = Regex::config().nfa_size_limit(Some(limits::REGEX_BYTES_MAX));
         let Err(why) = Regex::builder().configure(config).build(&written.value) else { return true };
         let label = match why.syntax_error() {
-            Some(syntax) => syntax.to_string().lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned(),
+            Some(syntax) => {
+                syntax.to_string().lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned()
+            }
             None => format!("it would take more than {} bytes", limits::REGEX_BYTES_MAX),
         };
         let bad = Diagnostic::error(codes::BAD_REGEX, "this regular expression does not compile");
@@ -144,7 +154,8 @@ impl Check<'_> {
                 self.bad_value(&name.span, format!("`{}` is not a field name", name.value), "as in `content-type`");
             }
             if let Some((_, first)) = seen.iter().find(|(known, _)| *known == key) {
-                let twice = Diagnostic::error(codes::DEFINED_TWICE, format!("`{key}` stands twice: field names have no case"));
+                let twice =
+                    Diagnostic::error(codes::DEFINED_TWICE, format!("`{key}` stands twice: field names have no case"));
                 self.report(twice.at(&name.span, "second time").at(first, "first time").help("keep one of them"));
             }
             seen.push((key.clone(), &name.span));

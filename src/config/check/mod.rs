@@ -6,13 +6,13 @@
 mod chain;
 mod listener;
 mod matching;
-mod path;
 mod page;
+mod path;
 mod route;
 mod tie;
 mod upstream;
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -32,10 +32,7 @@ use crate::limits;
 use crate::wire::Address;
 
 /// Checks everything. A plan comes with its warnings; without a plan there is at least one error among what was found.
-pub fn check(
-    sources: &Sources,
-    catalogue: &dyn Catalogue,
-) -> Result<(Plan, Vec<Diagnostic>), Vec<Diagnostic>> {
+pub fn check(sources: &Sources, catalogue: &dyn Catalogue) -> Result<(Plan, Vec<Diagnostic>), Vec<Diagnostic>> {
     // What cannot be read would only be missed everywhere else.
     if !sources.found().is_empty() {
         return Err(sources.found().to_vec());
@@ -54,7 +51,10 @@ pub fn check(
         normalises: Vec::new(),
     };
     check.run();
-    let Check { plan, mut found, .. } = check;
+    let Check { mut plan, mut found, .. } = check;
+    let mut known = HashSet::new();
+    plan.inputs.retain(|path| known.insert(path.clone()));
+    redact(&mut found, sources);
     let mut seen = HashSet::new();
     found.retain(|diagnostic| seen.insert(diagnostic.clone()));
     // Errors first, then by place, so that the report reads like the file.
@@ -95,7 +95,10 @@ impl<'a> Check<'a> {
         self.plan.chain = self.chain(&self.document.uses, chain::Place::File).uses;
         self.plan.failure_pages = self.pages(&self.document.failure_pages);
         self.routes();
-        self.unused();
+        // Where something is broken, nobody knows what else was meant to be used.
+        if !self.found.iter().any(Diagnostic::is_error) {
+            self.unused();
+        }
     }
 
     fn report(&mut self, diagnostic: Diagnostic) {
@@ -118,7 +121,11 @@ impl<'a> Check<'a> {
     fn period(&mut self, period: Option<&Spanned<Period>>) -> Option<std::time::Duration> {
         let period = period?;
         if period.value.0.is_zero() {
-            self.bad_value(&period.span, "this timeout would be over before it began", "leave the key out for the default");
+            self.bad_value(
+                &period.span,
+                "this timeout would be over before it began",
+                "leave the key out for the default",
+            );
         }
         Some(period.value.0)
     }
@@ -146,14 +153,20 @@ impl<'a> Check<'a> {
                 self.plan.admin.bind = match self.bind(&bind.span, &bind.value.0) {
                     Some(Address::Ip(address)) => Some(address),
                     Some(_) => {
-                        self.bad_value(&bind.span, "the admin address must be an IP address", "use `admin: { socket: … }` for a Unix socket");
+                        self.bad_value(
+                            &bind.span,
+                            "the admin address must be an IP address",
+                            "use `admin: { socket: … }` for a Unix socket",
+                        );
                         None
                     }
                     None => None,
                 };
                 if self.plan.admin.bind.is_some_and(|address| !address.ip().is_loopback()) {
                     let open = Diagnostic::warning(codes::DOUBTFUL, "metrics and health are open to other machines");
-                    self.report(open.at(&bind.span, "not a loopback address").help("bind 127.0.0.1 unless that is meant"));
+                    self.report(
+                        open.at(&bind.span, "not a loopback address").help("bind 127.0.0.1 unless that is meant"),
+                    );
                 }
             }
         }
@@ -245,6 +258,31 @@ impl<'a> Check<'a> {
             None => unknown = unknown.help(format!("known: {}", known.join(", "))),
         }
         self.report(unknown);
+    }
+}
+
+/// A value from the environment that found its way into a message is shown as it is written, `${NAME}`.
+fn redact(found: &mut [Diagnostic], sources: &Sources) {
+    let mut expanded = HashMap::new();
+    for file in sources.files() {
+        if let Some(node) = &file.node {
+            node.each_expanded(&mut |node, value| {
+                expanded.insert(&node.span, (value, file.text.get(node.span.start..node.span.end).unwrap_or("…")));
+            });
+        }
+    }
+    if expanded.is_empty() {
+        return;
+    }
+    for diagnostic in found {
+        let spans: Vec<Span> = diagnostic.labels.iter().map(|label| label.span.clone()).collect();
+        for (value, written) in spans.iter().filter_map(|span| expanded.get(span)) {
+            let labels = diagnostic.labels.iter_mut().map(|label| &mut label.text);
+            let others = diagnostic.help.iter_mut().chain(&mut diagnostic.note);
+            for text in labels.chain(others).chain([&mut diagnostic.message]) {
+                *text = text.replace(value, written.trim_matches('"'));
+            }
+        }
     }
 }
 

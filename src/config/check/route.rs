@@ -29,8 +29,8 @@ impl Check<'_> {
                 good.push((resolved, self.found.len() == before, route.value.matching.as_ref()));
             }
         }
-        if document.routes.is_empty() && !document.listeners.0.is_empty() {
-            let (name, _) = &document.listeners.0[0];
+        let fine = !self.found.iter().any(Diagnostic::is_error);
+        if let (true, true, Some((name, _))) = (fine, document.routes.is_empty(), document.listeners.0.first()) {
             let none = Diagnostic::warning(codes::DOUBTFUL, "there is no route, so every request is answered 404");
             self.report(none.at(&name.span, "").help("add one: `routes: [{ to: name-of-an-upstream }]`"));
         }
@@ -101,9 +101,7 @@ impl Check<'_> {
     fn targets(&mut self, to: &Spanned<To>, upstreams: &HashMap<String, usize>) -> Vec<Target> {
         let named: Vec<(Spanned<String>, u64)> = match &to.value {
             To::Name(name) => vec![(Spanned { span: to.span.clone(), value: name.clone() }, 1)],
-            To::Weights(weights) => {
-                weights.0.iter().map(|(name, weight)| (name.clone(), weight.value.0)).collect()
-            }
+            To::Weights(weights) => weights.0.iter().map(|(name, weight)| (name.clone(), weight.value.0)).collect(),
         };
         let mut targets = Vec::new();
         for (name, weight) in &named {

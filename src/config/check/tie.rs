@@ -21,7 +21,8 @@ pub(super) fn ties(routes: &[(&Route, Option<&Span>)]) -> Vec<Diagnostic> {
         let mut told = false;
         for host in hosts {
             let group = groups.entry((host, path_key(route.matching.path.as_ref()))).or_default();
-            let other = group.iter().find(|&&other| other != index && overlap(&routes[other].0.matching, &route.matching));
+            let other =
+                group.iter().find(|&&other| other != index && overlap(&routes[other].0.matching, &route.matching));
             if let (Some(&other), false) = (other, told) {
                 told = true;
                 let (first, first_place) = routes[other];
@@ -97,7 +98,8 @@ fn exclusive(a: &ValuePattern, b: &ValuePattern) -> bool {
         (Exact(text), Prefix(prefix)) | (Prefix(prefix), Exact(text)) => !text.starts_with(prefix.as_str()),
         (Prefix(a), Prefix(b)) => !a.starts_with(b.as_str()) && !b.starts_with(a.as_str()),
         (Exact(text), Regex(regex)) | (Regex(regex), Exact(text)) => {
-            regex_automata::meta::Regex::new(&format!("^(?:{regex})$")).is_ok_and(|regex| !regex.is_match(text.as_str()))
+            regex_automata::meta::Regex::new(&format!("^(?:{regex})$"))
+                .is_ok_and(|regex| !regex.is_match(text.as_str()))
         }
         _ => false,
     }

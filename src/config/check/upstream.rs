@@ -55,7 +55,11 @@ impl Check<'_> {
             self.report(Diagnostic::error(codes::NO_ENDPOINT, none).at(&written.span, "").help(help));
         }
         if written.value.len() > limits::ENDPOINTS_MAX {
-            self.bad_value(&written.span, format!("more than {} endpoints", limits::ENDPOINTS_MAX), "split the upstream");
+            self.bad_value(
+                &written.span,
+                format!("more than {} endpoints", limits::ENDPOINTS_MAX),
+                "split the upstream",
+            );
         }
         let mut endpoints: Vec<plan::Endpoint> = Vec::new();
         let mut seen: std::collections::HashMap<Address, _> = std::collections::HashMap::new();
@@ -66,12 +70,22 @@ impl Check<'_> {
             };
             match Address::parse(address) {
                 Ok(Address::Ip(address)) if address.port() == 0 => {
-                    self.bad_value(&endpoint.span, "port 0 cannot be dialled", "give the port that the endpoint listens on");
+                    self.bad_value(
+                        &endpoint.span,
+                        "port 0 cannot be dialled",
+                        "give the port that the endpoint listens on",
+                    );
                 }
                 Ok(address) => {
                     if let Some(first) = seen.insert(address.clone(), &endpoint.span) {
-                        let twice = Diagnostic::error(codes::DEFINED_TWICE, format!("the endpoint `{address}` stands twice"));
-                        self.report(twice.at(&endpoint.span, "second time").at(first, "first time").help("use `weight` to give it more"));
+                        let twice =
+                            Diagnostic::error(codes::DEFINED_TWICE, format!("the endpoint `{address}` stands twice"));
+                        self.report(
+                            twice
+                                .at(&endpoint.span, "second time")
+                                .at(first, "first time")
+                                .help("use `weight` to give it more"),
+                        );
                     }
                     endpoints.push(plan::Endpoint { address, weight: u32::try_from(weight).unwrap_or(u32::MAX) });
                 }
@@ -83,7 +97,9 @@ impl Check<'_> {
         }
         if !endpoints.is_empty() && endpoints.iter().all(|endpoint| endpoint.weight == 0) {
             let none = format!("every endpoint of `{name}` has weight 0, so none could be chosen");
-            self.report(Diagnostic::error(codes::NO_ENDPOINT, none).at(&written.span, "").help("give one of them a weight"));
+            self.report(
+                Diagnostic::error(codes::NO_ENDPOINT, none).at(&written.span, "").help("give one of them a weight"),
+            );
         }
         endpoints
     }
@@ -100,7 +116,8 @@ impl Check<'_> {
                     self.report(later.at(&written.span, "use `round_robin` or `least_request` for now"));
                 }
                 name => {
-                    let label = nearest(name, BALANCES).map_or_else(String::new, |near| format!("did you mean `{near}`?"));
+                    let label =
+                        nearest(name, BALANCES).map_or_else(String::new, |near| format!("did you mean `{near}`?"));
                     let unknown = Diagnostic::error(codes::BAD_VALUE, format!("there is no balancing called `{name}`"));
                     let help = "known: round_robin, least_request; for a policy write `balance: { policy: name }`";
                     self.report(unknown.at(&written.span, label).help(help));

@@ -8,7 +8,7 @@ use std::mem::MaybeUninit;
 use httparse::{Error, Header};
 
 use crate::failure::Reason;
-use crate::http::head::{Field, Head, Range, Start, State, Version};
+use crate::http::head::{Field, Head, Range, Start, State, Verb, Version};
 use crate::http::name::Known;
 use crate::limits::FIELDS_CEILING;
 
@@ -57,12 +57,14 @@ pub fn request(bytes: &[u8], fields_max: usize, head: &mut Head) -> Result<(), R
         Err(reason) => return Err(reason),
         Ok((start, version)) => {
             (head.start, head.version) = (start, version);
+            drop_empty_line(head);
             return Ok(());
         }
     }
     head.fields.clear();
     let (start, version) = tokenise_request(&head.bytes, fields_max, &mut head.fields, &mut head.present)?;
     (head.start, head.version) = (start, version);
+    drop_empty_line(head);
     Ok(())
 }
 
@@ -87,7 +89,13 @@ pub fn response(bytes: &[u8], fields_max: usize, head: &mut Head) -> Result<(), 
     }
     head.start = Start::Response { status, reason };
     collect(base, parsed.headers, &mut head.fields, &mut head.present);
+    drop_empty_line(head);
     Ok(())
+}
+
+/// The line that ended the head goes, so that lines which are added stand right behind those that arrived.
+fn drop_empty_line(head: &mut Head) {
+    head.bytes.truncate(head.bytes.len().saturating_sub(2));
 }
 
 fn tokenise_request(
@@ -105,9 +113,10 @@ fn tokenise_request(
     }
     let (method, target) = (parsed.method.unwrap_or_default(), parsed.path.unwrap_or_default());
     let base = bytes.as_ptr() as usize;
+    let verb = Verb::of(method.as_bytes());
     let (method, target) = (range(base, method.as_bytes()), range(base, target.as_bytes()));
     collect(base, parsed.headers, fields, present);
-    Ok((Start::Request { method, target, path_len: target.len }, version_of(parsed.version)))
+    Ok((Start::Request { method, verb, target, path_len: target.len }, version_of(parsed.version)))
 }
 
 fn collect(base: usize, headers: &[Header<'_>], fields: &mut Vec<Field>, present: &mut u32) {
@@ -122,7 +131,7 @@ fn collect(base: usize, headers: &[Header<'_>], fields: &mut Vec<Field>, present
             value_len: value.len,
             name_len: name.len as u16,
             known,
-            state: State::Original,
+            state: State::Line,
         });
     }
 }

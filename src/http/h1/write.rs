@@ -32,7 +32,7 @@ pub enum Persistence {
 pub fn request(head: &Head, length: Length, persistence: Persistence, trailers_welcome: bool, out: &mut Vec<u8>) {
     out.extend_from_slice(head.method().as_bytes());
     out.push(b' ');
-    out.extend_from_slice(head.target().as_bytes());
+    out.extend_from_slice(head.target_bytes());
     out.extend_from_slice(b" HTTP/1.1\r\n");
     fields(head, length, out);
     framing(head, length, out);
@@ -78,20 +78,22 @@ fn framing(head: &Head, length: Length, out: &mut Vec<u8>) {
 
 fn fields(head: &Head, length: Length, out: &mut Vec<u8>) {
     let drop_length = matches!(length, Length::Chunked | Length::Close) && head.has(Known::ContentLength);
-    let mut run: Option<(usize, usize)> = None; // bytes of the arena: first name, last value
-    let flush = |run: &mut Option<(usize, usize)>, out: &mut Vec<u8>| {
-        if let Some((from, to)) = run.take() {
-            out.extend_from_slice(head.bytes.get(from..to).unwrap_or_default());
-            out.extend_from_slice(b"\r\n");
-        }
-    };
+    let mut run = (0, 0); // bytes of the arena: from the first name to the last value, lines between them whole
     for field in &head.fields {
-        if field.state == State::Original && !(drop_length && field.known == Known::ContentLength) {
+        let begin = field.name_at as usize;
+        if field.state == State::Line && !(drop_length && field.known == Known::ContentLength) {
             let end = (field.value_at + field.value_len) as usize;
-            run = Some((run.map_or(field.name_at as usize, |(from, _)| from), end));
+            // Nothing but CRLF and white space between two lines: they were written behind each other.
+            let follows = run.1 > 0 && begin > run.1 && is_gap(head.bytes.get(run.1..begin));
+            if !follows {
+                copy(head, run, out);
+                run.0 = begin;
+            }
+            run.1 = end;
             continue;
         }
-        flush(&mut run, out);
+        copy(head, run, out);
+        run = (0, 0);
         if field.state == State::Set {
             out.extend_from_slice(head.name(field));
             out.extend_from_slice(b": ");
@@ -99,7 +101,20 @@ fn fields(head: &Head, length: Length, out: &mut Vec<u8>) {
             out.extend_from_slice(b"\r\n");
         }
     }
-    flush(&mut run, out);
+    copy(head, run, out);
+}
+
+fn copy(head: &Head, (from, to): (usize, usize), out: &mut Vec<u8>) {
+    if to > 0 {
+        out.extend_from_slice(head.bytes.get(from..to).unwrap_or_default());
+        out.extend_from_slice(b"\r\n");
+    }
+}
+
+/// White space and one line end: the second line begins right behind the first. An empty line is no gap: it ends a head.
+fn is_gap(between: Option<&[u8]>) -> bool {
+    let Some(space) = between.and_then(|between| between.strip_suffix(b"\r\n")) else { return false };
+    space.iter().all(|byte| matches!(byte, b' ' | b'\t'))
 }
 
 /// Whether a client of this version understands chunked coding and interim responses.

@@ -57,7 +57,7 @@ impl Policy for LeastRequest {
 fn least(endpoints: &Endpoints) -> Option<Load> {
     let open = endpoints.list.iter().enumerate().filter(|(index, _)| !endpoints.is_tried(*index));
     let loads = open.map(|(_, endpoint)| Load::of(endpoint)).filter(|load| load.weight > 0);
-    loads.reduce(|best, load| if load.exceeds(&best) || best.equals(&load) { best } else { load })
+    loads.reduce(|best, load| if best.exceeds(&load) { load } else { best })
 }
 
 fn is_open(endpoints: &Endpoints, index: usize, least: &Load) -> bool {
@@ -75,10 +75,6 @@ impl Load {
 
     fn exceeds(&self, other: &Self) -> bool {
         self.in_flight * other.weight > other.in_flight * self.weight
-    }
-
-    fn equals(&self, other: &Self) -> bool {
-        self.in_flight * other.weight == other.in_flight * self.weight
     }
 }
 

@@ -162,12 +162,7 @@ impl RouteTable {
         self.entries.get(self.index(route)?)
     }
 
-    fn find_hosted(
-        &self,
-        host: &[u8],
-        path: &str,
-        accept: &mut impl FnMut(&[u32]) -> Option<Found>,
-    ) -> Option<Found> {
+    fn find_hosted(&self, host: &[u8], path: &str, accept: &mut impl FnMut(&[u32]) -> Option<Found>) -> Option<Found> {
         if let Some(tree) = self.exact.get(host)
             && let Some(found) = self.trees[*tree].find(path, accept)
         {
@@ -247,7 +242,6 @@ impl Policy for ByTable {
         Step::Now(self.choose(view))
     }
 }
-
 
 #[cfg(test)]
 mod tests;

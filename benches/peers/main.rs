@@ -1,0 +1,286 @@
+//! Gatewright beside nginx and haproxy: `cargo bench --bench peers`.
+//!
+//! One worker each. The proxy has a CPU for itself, wrk and a cheap origin share another. What counts is the proxy's CPU
+//! time per request, as a ratio to nginx's: rounds are interleaved, their order alternates, and the figure is the median
+//! of the rounds' ratios. Requests per second are printed for orientation only; on two CPUs they say more about the load.
+//! On a busy machine, raise the run's weight first: `echo -10 > /proc/self/autogroup`.
+//!
+//! ```text
+//! cargo bench --bench peers -- [--rounds N] [--seconds N] [--only NAME,…] [--gate]
+//! ```
+//! `--gate` exits with 1 when a figure of Gatewright is above its limit or could not be measured. Names are those of the
+//! tables. Peers and tools that are not installed are skipped with a notice.
+
+#![allow(
+    missing_docs,
+    unreachable_pub,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    clippy::disallowed_methods,
+    reason = "a program for developers, which measures real time and speaks to its terminal"
+)]
+
+use std::io;
+use std::net::SocketAddr;
+use std::process::ExitCode;
+
+use measure::{Load, Sample};
+use proxies::{Cpus, Kind, Running};
+
+mod measure;
+mod origin;
+mod proxies;
+
+/// A comparison under load.
+struct Scenario {
+    name: &'static str,
+    load: Load,
+    log: bool,
+    /// The highest ratio to nginx that passes.
+    ratio_max: f64,
+}
+
+/// Something counted, not timed.
+struct Count {
+    name: &'static str,
+    unit: &'static str,
+    tool: Option<&'static str>,
+    measure: fn(Kind, SocketAddr, Cpus) -> io::Result<f64>,
+    most: f64,
+}
+
+struct Wanted {
+    rounds: usize,
+    seconds: u64,
+    only: Vec<String>,
+    gate: bool,
+}
+
+/// A figure of Gatewright and its limit; no figure when it could not be measured.
+struct Verdict {
+    name: &'static str,
+    figure: Option<f64>,
+    most: f64,
+}
+
+const SCENARIOS: [Scenario; 6] = [
+    Scenario { name: "13B", load: keep_alive("/13", 64), log: false, ratio_max: 0.85 },
+    Scenario { name: "1kB", load: keep_alive("/1k", 64), log: false, ratio_max: 0.85 },
+    Scenario { name: "16kB", load: keep_alive("/16k", 64), log: false, ratio_max: 0.95 },
+    Scenario { name: "1MB", load: keep_alive("/1m", 16), log: false, ratio_max: 0.85 },
+    Scenario { name: "conn", load: Load { path: "/1k", connections: 64, close: true }, log: false, ratio_max: 1.0 },
+    Scenario { name: "log", load: keep_alive("/1k", 64), log: true, ratio_max: 0.95 },
+];
+
+const COUNTS: [Count; 3] = [
+    Count {
+        name: "instructions",
+        unit: "user-space instructions per plain 3-header request",
+        tool: Some("valgrind"),
+        measure: measure::instructions,
+        most: 11_000.0,
+    },
+    Count {
+        name: "syscalls",
+        unit: "system calls per keep-alive request, 64 connections",
+        tool: Some("strace"),
+        measure: measure::system_calls,
+        most: 4.3,
+    },
+    Count {
+        name: "idle",
+        unit: "KiB per idle connection (4000 of them)",
+        tool: None,
+        measure: measure::idle_kib,
+        most: 2.5,
+    },
+];
+
+const fn keep_alive(path: &'static str, connections: usize) -> Load {
+    Load { path, connections, close: false }
+}
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let outcome = match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        ["--origin", port] => port.parse().map_err(io::Error::other).and_then(origin::serve).map(|()| true),
+        // `cargo test --benches` runs this too; a comparison is made only where it is asked for.
+        _ if !arguments.iter().any(|word| word == "--bench") => return ExitCode::SUCCESS,
+        _ => wanted(&arguments).and_then(|wanted| compare(&wanted)),
+    };
+    match outcome {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::from(1),
+        Err(error) => {
+            eprintln!("peers: {error}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn wanted(arguments: &[String]) -> io::Result<Wanted> {
+    let mut wanted = Wanted { rounds: 5, seconds: 2, only: Vec::new(), gate: false };
+    let mut words = arguments.iter();
+    while let Some(word) = words.next() {
+        let mut value = || words.next().ok_or_else(|| io::Error::other(format!("{word} needs a value")));
+        match word.as_str() {
+            "--bench" => {}
+            "--gate" => wanted.gate = true,
+            "--rounds" => wanted.rounds = value()?.parse().map_err(io::Error::other)?,
+            "--seconds" => wanted.seconds = value()?.parse().map_err(io::Error::other)?,
+            "--only" => wanted.only = value()?.split(',').map(str::to_owned).collect(),
+            _ => return Err(io::Error::other(format!("no such option: {word}"))),
+        }
+    }
+    let known = |name: &String| SCENARIOS.iter().any(|s| s.name == name) || COUNTS.iter().any(|c| c.name == name);
+    match wanted.only.iter().find(|name| !known(name)) {
+        Some(name) => Err(io::Error::other(format!("no such comparison: {name}"))),
+        None if wanted.rounds == 0 || wanted.seconds == 0 => Err(io::Error::other("no time to measure")),
+        None => Ok(wanted),
+    }
+}
+
+/// False when a gate was asked for and is not passed.
+fn compare(wanted: &Wanted) -> io::Result<bool> {
+    let Some(cpus) = proxies::cpus() else { return Err(io::Error::other("two CPUs are needed")) };
+    measure::raise_file_limit()?;
+    proxies::pin(cpus.load)?;
+    let origin = proxies::start_origin()?;
+    let chosen = |name: &str| wanted.only.is_empty() || wanted.only.iter().any(|only| only == name);
+    let mut verdicts = Vec::new();
+    let scenarios: Vec<&Scenario> = SCENARIOS.iter().filter(|scenario| chosen(scenario.name)).collect();
+    if proxies::installed("wrk").is_some() {
+        verdicts.extend(under_load(&scenarios, wanted, origin.addr, cpus)?);
+    } else if !scenarios.is_empty() {
+        eprintln!("notice: wrk is not installed; nothing is compared under load");
+        verdicts.extend(scenarios.iter().map(|s| Verdict { name: s.name, figure: None, most: s.ratio_max }));
+    }
+    for count in COUNTS.iter().filter(|count| chosen(count.name)) {
+        let figure = counted(count, origin.addr, cpus);
+        verdicts.push(Verdict { name: count.name, figure, most: count.most });
+    }
+    Ok(!wanted.gate || passes(&verdicts))
+}
+
+fn passes(verdicts: &[Verdict]) -> bool {
+    let mut all = true;
+    println!("\n| gate | figure | at most | |\n|---|---|---|---|");
+    for Verdict { name, figure, most } in verdicts {
+        let good = figure.is_some_and(|figure| figure <= *most);
+        let shown = figure.map_or("not measured".to_owned(), |figure| format!("{figure:.2}"));
+        println!("| {name} | {shown} | {most} | {} |", if good { "passes" } else { "FAILS" });
+        all &= good;
+    }
+    all
+}
+
+// === under load ===
+
+fn under_load(scenarios: &[&Scenario], wanted: &Wanted, origin: SocketAddr, cpus: Cpus) -> io::Result<Vec<Verdict>> {
+    let quiet = if scenarios.iter().any(|s| !s.log) { start_all(&Kind::ALL, origin, false, cpus) } else { Vec::new() };
+    let logging = [Kind::Nginx, Kind::Gatewright];
+    let logging = if scenarios.iter().any(|s| s.log) { start_all(&logging, origin, true, cpus) } else { Vec::new() };
+    let mut verdicts = Vec::new();
+    for scenario in scenarios {
+        let running = if scenario.log { &logging } else { &quiet };
+        let rounds = interleaved(running, scenario, wanted)?;
+        table(scenario, &rounds);
+        let figure = rounds.iter().find(|(kind, _)| *kind == Kind::Gatewright).and_then(|(_, samples)| {
+            let errors: u64 = samples.iter().map(|sample| sample.errors).sum();
+            ratio(samples, nginx_of(&rounds)?).filter(|_| errors == 0)
+        });
+        verdicts.push(Verdict { name: scenario.name, figure, most: scenario.ratio_max });
+    }
+    Ok(verdicts)
+}
+
+fn start_all(kinds: &[Kind], origin: SocketAddr, log: bool, cpus: Cpus) -> Vec<(Kind, Running)> {
+    let start = |kind: &Kind| match kind.start(origin, log, &[], cpus) {
+        Ok(running) => Some((*kind, running)),
+        Err(error) => {
+            eprintln!("notice: {} is left out: {error}", kind.name());
+            None
+        }
+    };
+    kinds.iter().filter_map(start).collect()
+}
+
+fn interleaved(
+    running: &[(Kind, Running)],
+    scenario: &Scenario,
+    wanted: &Wanted,
+) -> io::Result<Vec<(Kind, Vec<Sample>)>> {
+    let mut rounds: Vec<(Kind, Vec<Sample>)> = running.iter().map(|(kind, _)| (*kind, Vec::new())).collect();
+    for (_, proxy) in running {
+        measure::cpu_per_request(proxy, scenario.load, 1)?; // warm caches and pools
+    }
+    for round in 0..wanted.rounds {
+        let mut order: Vec<usize> = (0..running.len()).collect();
+        if round % 2 == 1 {
+            order.reverse();
+        }
+        for at in order {
+            rounds[at].1.push(measure::cpu_per_request(&running[at].1, scenario.load, wanted.seconds)?);
+        }
+    }
+    Ok(rounds)
+}
+
+fn table(scenario: &Scenario, rounds: &[(Kind, Vec<Sample>)]) {
+    let Load { path, connections, close } = scenario.load;
+    let extra = if close { ", a connection per request" } else { "" };
+    let extra = if scenario.log { ", access log on" } else { extra };
+    println!("\n### {}: {path}, {connections} connections{extra}\n", scenario.name);
+    println!("| proxy | CPU µs/request | ratio to nginx | requests/s | busy | errors |\n|---|---|---|---|---|---|");
+    for (kind, samples) in rounds {
+        let median_of = |field: fn(&Sample) -> f64| median(samples.iter().map(field).collect());
+        let ratio = nginx_of(rounds).and_then(|nginx| ratio(samples, nginx));
+        println!(
+            "| {} | {:.2} | {} | {:.0} | {:.0} % | {} |",
+            kind.name(),
+            median_of(|sample| sample.cpu_us),
+            ratio.map_or("-".to_owned(), |ratio| format!("{ratio:.2}")),
+            median_of(|sample| sample.requests_per_s),
+            median_of(|sample| sample.busy * 100.0),
+            samples.iter().map(|sample| sample.errors).sum::<u64>(),
+        );
+    }
+}
+
+fn nginx_of(rounds: &[(Kind, Vec<Sample>)]) -> Option<&Vec<Sample>> {
+    rounds.iter().find(|(kind, _)| *kind == Kind::Nginx).map(|(_, samples)| samples)
+}
+
+/// The median of the rounds' ratios: what disturbs a round disturbs both sides of its ratio.
+fn ratio(samples: &[Sample], base: &[Sample]) -> Option<f64> {
+    let ratios: Vec<f64> = samples.iter().zip(base).map(|(ours, theirs)| ours.cpu_us / theirs.cpu_us).collect();
+    (!ratios.is_empty()).then(|| median(ratios))
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    let middle = values.len() / 2;
+    if values.len() % 2 == 1 { values[middle] } else { (values[middle - 1] + values[middle]) / 2.0 }
+}
+
+// === counted ===
+
+/// Gatewright's figure, after a table of everybody's.
+fn counted(count: &Count, origin: SocketAddr, cpus: Cpus) -> Option<f64> {
+    if let Some(tool) = count.tool.filter(|tool| proxies::installed(tool).is_none()) {
+        eprintln!("notice: {tool} is not installed; {} are not counted", count.name);
+        return None;
+    }
+    println!("\n### {}: {}\n\n| proxy | {} |\n|---|---|", count.name, count.unit, count.name);
+    let mut ours = None;
+    for kind in Kind::ALL.into_iter().filter(|kind| kind.program().is_some()) {
+        match (count.measure)(kind, origin, cpus) {
+            Ok(figure) => {
+                println!("| {} | {figure:.2} |", kind.name());
+                ours = ours.or((kind == Kind::Gatewright).then_some(figure));
+            }
+            Err(error) => eprintln!("notice: {} is left out of {}: {error}", kind.name(), count.name),
+        }
+    }
+    ours
+}

@@ -1,0 +1,110 @@
+//! The admin listener: what the process says about itself. Reading goes by TCP or by the unix socket; whatever changes
+//! something goes by the socket alone, whose file permissions are the guard.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::time::Duration;
+
+use crate::config::plan::{Admin, ListenerTimeouts};
+use crate::control::{Event, Handle};
+use crate::drain::Drain;
+use crate::failure::Reason;
+use crate::http::Rules;
+use crate::http::head::Head;
+use crate::limits::{
+    ADMIN_CONNECTIONS_MAX, CLIENT_BODY_TIMEOUT_MS, CLIENT_IDLE_TIMEOUT_MS, HEAD_TIMEOUT_MS,
+};
+use crate::listen::accept::{self, Door};
+use crate::listen::bind::{BindError, bind};
+use crate::listen::reply::{self, Reply};
+use crate::listen::{Client, Serve, Settings};
+use crate::observe::open_metrics;
+use crate::wire::Address;
+
+const TEXT: &str = "text/plain; charset=utf-8";
+
+/// Opens the admin listeners of a plan on this thread.
+pub fn open(admin: &Admin, handle: &Handle, drain: &Drain) -> Result<Vec<Address>, BindError> {
+    let places = [
+        admin.bind.map(|at| (Address::Ip(at), false)),
+        admin.socket.clone().map(|path| (Address::Unix(path), true)),
+    ];
+    let mut opened = Vec::new();
+    for (address, may_act) in places.into_iter().flatten() {
+        let (sockets, real) = bind(&address, 1)?;
+        for socket in sockets {
+            let door = Rc::new(door(handle.clone(), drain.child(), may_act));
+            tokio::task::spawn_local(accept::run(socket, "admin".into(), door));
+        }
+        opened.push(real);
+    }
+    Ok(opened)
+}
+
+fn door(handle: Handle, drain: Drain, may_act: bool) -> Door {
+    let serve: Serve = Rc::new(move |client, head| Box::pin(serve(client, head, handle.clone(), may_act)));
+    let settings = Settings {
+        name: "admin".into(),
+        rules: Arc::new(Rules::default()),
+        timeouts: ListenerTimeouts {
+            head: Duration::from_millis(HEAD_TIMEOUT_MS),
+            idle: Duration::from_millis(CLIENT_IDLE_TIMEOUT_MS),
+            body: Duration::from_millis(CLIENT_BODY_TIMEOUT_MS),
+        },
+        trusted: Vec::new(),
+    };
+    Door {
+        settings: Rc::new(RefCell::new(Rc::new(settings))),
+        serve,
+        drain,
+        open: Arc::new(AtomicUsize::new(0)),
+        open_max: ADMIN_CONNECTIONS_MAX,
+        count: Rc::new(|_| {}),
+    }
+}
+
+async fn serve(
+    mut client: Box<Client>,
+    head: Result<Head, Reason>,
+    handle: Handle,
+    may_act: bool,
+) -> Option<Box<Client>> {
+    let asked = match reply::receive(&mut client, head).await {
+        Ok(asked) => asked,
+        Err(reason) => return reply::send(client, None, text(400, reason.public())).await,
+    };
+    let answer = answer(asked.head.method(), asked.head.path(), &handle, may_act).await;
+    reply::send(client, Some(&asked), answer).await
+}
+
+async fn answer(method: &str, path: &str, handle: &Handle, may_act: bool) -> Reply {
+    match (method, path) {
+        ("GET" | "HEAD", "/livez") => text(200, "ok"),
+        ("GET" | "HEAD", "/readyz") => match handle.look(|control| control.is_ready()).await {
+            Some(true) => text(200, "ready"),
+            _ => text(503, "not ready: draining, or nothing is served yet"),
+        },
+        ("GET" | "HEAD", "/metrics") => {
+            let body = handle.look(|control| control.render_metrics()).await.unwrap_or_default().into_bytes();
+            Reply { status: 200, media_type: open_metrics::CONTENT_TYPE, body }
+        }
+        ("GET" | "HEAD", "/version") => text(200, concat!("gatewright ", env!("CARGO_PKG_VERSION"))),
+        ("POST", "/reload") if may_act => match handle.reload(None).await {
+            Ok(generation) => text(200, &format!("generation {generation} serves")),
+            Err(refused) => text(422, refused.trim_end()),
+        },
+        ("POST", "/drain") if may_act => {
+            handle.send(Event::Stop).await;
+            text(202, "draining")
+        }
+        ("POST", "/reload" | "/drain") => text(403, "actions go by the admin socket: admin: { socket: PATH }"),
+        (_, "/livez" | "/readyz" | "/metrics" | "/version" | "/reload" | "/drain") => text(405, "not this method"),
+        _ => text(404, "known here: /livez /readyz /metrics /version, and POST /reload /drain on the socket"),
+    }
+}
+
+fn text(status: u16, body: &str) -> Reply {
+    Reply { status, media_type: TEXT, body: format!("{body}\n").into_bytes() }
+}

@@ -1,0 +1,170 @@
+//! The command line: what may be said on it. One file per command; `main` puts them together.
+
+pub mod check;
+pub mod config_file;
+pub mod demo;
+pub mod demo_origin;
+pub mod dispatch;
+pub mod exit;
+pub mod explain;
+pub mod open_files;
+pub mod proxy;
+pub mod reload;
+pub mod schema;
+pub mod serve;
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::observe::tracing::Format;
+
+/// The proxy you program: a reverse proxy, load balancer and API gateway whose every decision is a hook.
+#[derive(Debug, Clone, PartialEq, Eq, Parser)]
+#[command(name = "gatewright", version, about, after_help = exit::HELP, propagate_version = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Option<Command>,
+
+    /// How our own events are written to standard error; GATEWRIGHT_LOG filters them.
+    #[arg(long, global = true, value_enum, env = "GATEWRIGHT_LOG_FORMAT", default_value_t)]
+    pub log_format: LogFormat,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
+pub enum Command {
+    /// Run in the foreground.
+    Run(Run),
+    /// Check a configuration and say everything that is wrong with it.
+    Check(Check),
+    /// Say what would become of a request: listener, route, policies, upstream, and why others lost.
+    Explain(Explain),
+    /// Print the configuration's JSON Schema.
+    Schema,
+    /// Forward everything from one address to another.
+    Proxy(Proxy),
+    /// Tell a running gatewright to load its configuration again.
+    Reload(Reload),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+pub struct ConfigArg {
+    /// The configuration.
+    #[arg(short, long, value_name = "FILE", env = "GATEWRIGHT_CONFIG")]
+    pub config: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+pub struct Run {
+    #[command(flatten)]
+    pub file: ConfigArg,
+
+    /// Worker threads; the configuration's `workers` if absent, at last one per core.
+    #[arg(long, value_name = "N", env = "GATEWRIGHT_WORKERS", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub workers: Option<u16>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+pub struct Check {
+    #[command(flatten)]
+    pub file: ConfigArg,
+
+    /// How findings are written.
+    #[arg(long, value_enum, env = "GATEWRIGHT_FORMAT", default_value_t)]
+    pub format: ReportFormat,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+pub struct Explain {
+    /// The request's method.
+    #[arg(value_parser = explain::method)]
+    pub method: String,
+
+    /// The request's URL: `http://host[:port]/path?query`.
+    #[arg(value_parser = explain::Url::parse)]
+    pub url: explain::Url,
+
+    /// A field of the request; may be repeated.
+    #[arg(short = 'H', long = "header", value_name = "NAME: VALUE", value_parser = explain::field)]
+    pub headers: Vec<(String, String)>,
+
+    #[command(flatten)]
+    pub file: ConfigArg,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+pub struct Proxy {
+    /// The address to listen at: `:8080`, `127.0.0.1:8080`, `unix:/run/app.sock`.
+    #[arg(long, value_name = "ADDR", env = "GATEWRIGHT_FROM")]
+    pub from: String,
+
+    /// The address to forward to: `127.0.0.1:3000`, `app.example.com:80`, `unix:/run/app.sock`.
+    #[arg(long, value_name = "ADDR", env = "GATEWRIGHT_TO")]
+    pub to: String,
+
+    /// Print the configuration that this stands for, and end.
+    #[arg(long)]
+    pub print: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+pub struct Reload {
+    /// The admin socket of the running gatewright: `admin: { socket: … }` in its configuration.
+    #[arg(long, value_name = "PATH", env = "GATEWRIGHT_SOCKET", default_value = "gatewright.sock")]
+    pub socket: PathBuf,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum LogFormat {
+    #[default]
+    Human,
+    Json,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum ReportFormat {
+    #[default]
+    Text,
+    Json,
+    /// Annotations of GitHub's workflows.
+    Github,
+}
+
+// === impl LogFormat ===
+
+impl From<LogFormat> for Format {
+    fn from(format: LogFormat) -> Self {
+        match format {
+            LogFormat::Human => Self::Human,
+            LogFormat::Json => Self::Json,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_reads_as_it_is_documented() {
+        Cli::command().debug_assert();
+        let parse = |line: &str| Cli::try_parse_from(line.split(' ')).unwrap().command;
+        assert_eq!(parse("gatewright"), None);
+        assert!(matches!(
+            parse("gatewright run -c x.yaml --workers 2"),
+            Some(Command::Run(Run { workers: Some(2), .. }))
+        ));
+        assert!(matches!(parse("gatewright check --format github"), Some(Command::Check(_))));
+        let line = ["gatewright", "explain", "GET", "http://a.test/x?y", "-H", "x-a: b c", "-c", "f"];
+        let Some(Command::Explain(explain)) = Cli::try_parse_from(line).unwrap().command else { panic!() };
+        assert_eq!(explain.headers, [("x-a".to_string(), "b c".to_string())]);
+        assert_eq!((explain.url.host.as_str(), explain.url.target.as_str()), ("a.test", "/x?y"));
+        assert!(matches!(parse("gatewright proxy --from :80 --to a:81 --print"), Some(Command::Proxy(_))));
+        assert!(matches!(parse("gatewright schema"), Some(Command::Schema)));
+        assert!(matches!(parse("gatewright reload --socket /x"), Some(Command::Reload(_))));
+        for wrong in ["gatewright run --workers 0", "gatewright nothing", "gatewright explain G(T http://a/"] {
+            assert_eq!(Cli::try_parse_from(wrong.split(' ')).unwrap_err().exit_code(), exit::Exit::Usage as i32);
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! A plan as text: one line per fact, stable and readable.
+
+use std::fmt::Write;
+
+use gatewright::config::plan::{Balance, FailurePage, HostPattern, Match, PathPattern, Plan, Segment, Timeouts, Use};
+use gatewright::config::scalar::Environment;
+
+pub fn dump(plan: &Plan) -> String {
+    let mut out = String::new();
+    let _ = writeln!(out, "workers {:?}", plan.workers);
+    let _ = writeln!(out, "access_log {:?} {:?}", plan.access_log.format, plan.access_log.file);
+    let _ = writeln!(out, "admin bind {:?} socket {:?}", plan.admin.bind, plan.admin.socket);
+    let _ = writeln!(out, "state_dir {:?} nameservers {:?}", plan.state_dir, plan.nameservers);
+    chain(&mut out, "use", &plan.chain);
+    pages(&mut out, &plan.failure_pages);
+    for (name, secret) in &plan.secrets {
+        let _ = writeln!(out, "secret {name} {secret:?} of {} bytes", secret.0.len());
+    }
+    for listener in &plan.listeners {
+        let rules = &listener.rules;
+        let _ = writeln!(out, "listener {} {}", listener.name, listener.bind);
+        let _ = writeln!(out, "  trusted {:?}", listener.trusted);
+        let _ = writeln!(out, "  head_bytes {} fields {}", rules.head_bytes_max, rules.fields_max);
+        let _ = writeln!(out, "  {:?}", rules.normalise);
+        let _ = writeln!(out, "  {:?}", rules.forwarded);
+        let _ = writeln!(out, "  {:?} connections {}", listener.timeouts, listener.connections_max);
+        chain(&mut out, "  use", &listener.chain);
+        pages(&mut out, &listener.failure_pages);
+    }
+    for upstream in &plan.upstreams {
+        let balance = match &upstream.balance {
+            Balance::RoundRobin => "round_robin".to_owned(),
+            Balance::LeastRequest => "least_request".to_owned(),
+            Balance::Policy(one) => one_use(one),
+        };
+        let _ = writeln!(out, "upstream {} {balance}", upstream.name);
+        for endpoint in &upstream.endpoints {
+            let _ = writeln!(out, "  endpoint {} weight {}", endpoint.address, endpoint.weight);
+        }
+        let _ = writeln!(out, "  connections {:?} requests {:?}", upstream.connections_max, upstream.requests_max);
+        timeouts(&mut out, &upstream.timeouts);
+        chain(&mut out, "  use", &upstream.chain);
+    }
+    for route in &plan.routes {
+        let _ = writeln!(out, "route {:?}\n  match {}", route.name, matching(&route.matching));
+        chain(&mut out, "  use", &route.chain);
+        for target in &route.to {
+            let _ = writeln!(out, "  to {} weight {}", plan.upstreams[target.upstream].name, target.weight);
+        }
+        timeouts(&mut out, &route.timeouts);
+        pages(&mut out, &route.failure_pages);
+        for (key, value) in &route.metadata {
+            let _ = writeln!(out, "  metadata {key}={value:?}");
+        }
+    }
+    let _ = writeln!(out, "inputs {:?}", plan.inputs);
+    out
+}
+
+fn timeouts(out: &mut String, timeouts: &Timeouts) {
+    if *timeouts != Timeouts::default() {
+        let _ = writeln!(out, "  {timeouts:?}");
+    }
+}
+
+fn chain(out: &mut String, indent: &str, uses: &[Use]) {
+    for one in uses {
+        let _ = writeln!(out, "{indent} {}", one_use(one));
+    }
+}
+
+fn one_use(one: &Use) -> String {
+    let mut text = format!("{}: {} {:?}", one.policy, one.kind, one.options);
+    if let Some(when) = &one.when {
+        let _ = write!(text, " when {}", matching(when));
+    }
+    if one.observe {
+        text.push_str(" observed");
+    }
+    text
+}
+
+fn pages(out: &mut String, pages: &[FailurePage]) {
+    for page in pages {
+        let _ = writeln!(out, "  page {:?} {:?} {:?}", page.status, page.file, page.body);
+    }
+}
+
+fn matching(matching: &Match) -> String {
+    let hosts: Vec<String> = matching
+        .hosts
+        .iter()
+        .map(|host| match host {
+            HostPattern::Exact(name) => name.clone(),
+            HostPattern::Suffix(name) => format!("*{name}"),
+        })
+        .collect();
+    let path = match &matching.path {
+        None => "any".to_owned(),
+        Some(PathPattern::Exact(path)) => format!("exact {path}"),
+        Some(PathPattern::Prefix(path)) => format!("prefix {path:?}"),
+        Some(PathPattern::Regex(regex)) => format!("regex {regex}"),
+        Some(PathPattern::Template { segments, open }) => {
+            let segments: Vec<String> = segments
+                .iter()
+                .map(|segment| match segment {
+                    Segment::Literal(text) => text.clone(),
+                    Segment::Parameter(name) => format!("{{{name}}}"),
+                })
+                .collect();
+            format!("template {segments:?}{}", if *open { " open" } else { "" })
+        }
+    };
+    format!(
+        "hosts {hosts:?} path {path} methods {:?} headers {:?} query {:?}",
+        matching.methods, matching.headers, matching.query
+    )
+}
+
+/// A YAML text as JSON, unexpanded, as an editor sees it; `None` where it is no YAML.
+pub fn as_json(text: &str) -> Option<serde_json::Value> {
+    gatewright::config::node::plain(text, &Environment::of(|name| Some(format!("${{{name}}}"))))
+}
