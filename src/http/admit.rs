@@ -53,9 +53,13 @@ pub fn request(head: &mut Head, rules: &Rules) -> Result<Admitted, Reason> {
     let expects_continue = expectation(head, old)?;
     let options = hop_by_hop::strip(head);
     let persistent = if old { options.keep_alive && !options.close } else { !options.close };
+    let upgrade = options.upgrade && !old && framing.is_done();
+    if !upgrade {
+        head.remove_known(Known::Upgrade);
+    }
     Ok(Admitted {
         expects_continue: expects_continue && !framing.is_done(),
-        upgrade: options.upgrade && !old && framing.is_done(),
+        upgrade,
         framing,
         length,
         persistent,

@@ -112,6 +112,7 @@ fn fail(exchange: &mut Exchange, failure: Failure) {
 fn begin(exchange: &mut Exchange, status: u16) {
     exchange.flows.upstream = None;
     exchange.flows.response = ResponseFlow::Idle;
+    exchange.flows.limits.total_at = crate::clock::NEVER; // it may be over; our own answer is small
     exchange.response = Head::response(status);
     exchange.record.received = None;
 }

@@ -163,7 +163,8 @@ async fn break_off(exchange: &mut Exchange, failure: &Failure, length: Length) -
     exchange.record.fail(failure);
     exchange.flows.upstream = None;
     if failure.reason().fault() != Fault::Upstream {
-        return Ending::Close;
+        // Where the close is what ends a body, an orderly one would say that this was all of it.
+        return if length == Length::Close { Ending::Reset } else { Ending::Close };
     }
     exchange.flows.response = ResponseFlow::Ended;
     exchange.flows.limits.total_at = clock::NEVER;

@@ -214,6 +214,7 @@ impl Flows {
             if !self.request.refused {
                 return Poll::Ready(Ok(Event::RequestPiece(piece)));
             }
+            self.request.begun |= self.request.chunked || matches!(piece, Piece::Chunk(_));
             if self.request.read {
                 return Poll::Pending;
             }
@@ -279,7 +280,8 @@ impl Flows {
             }
         };
         match self.response {
-            ResponseFlow::Head => {
+            // Not while the client is what we wait for: the rest of its body.
+            ResponseFlow::Head if self.upstream_has_turn() => {
                 consider(self.moved.upstream_at.saturating_add(limits.first_byte_ms), Reason::FirstByteTimeout);
             }
             ResponseFlow::Body { .. } if self.client.http.has_room() => {
@@ -293,6 +295,12 @@ impl Flows {
             consider(self.moved.client_at.saturating_add(limits.client_body_ms), Reason::BodyTimeout);
         }
         nearest
+    }
+
+    /// Whether the next step is the upstream's: it has the whole request, or does not take what there is of it.
+    fn upstream_has_turn(&self) -> bool {
+        let waits = self.upstream.as_ref().is_some_and(|upstream| !upstream.http.is_flushed());
+        self.request.read || self.request.refused || waits
     }
 
     fn stamp(&mut self) {

@@ -6,6 +6,7 @@ use super::{Exchange, answer, attempt, deliver, record};
 use crate::failure::{Failure, Reason};
 use crate::hook::{Hook, Verdict};
 use crate::http::admit;
+use crate::http::name::Known;
 use crate::listen::Client;
 
 use super::request_id::RequestId;
@@ -58,6 +59,9 @@ fn admit(exchange: &mut Exchange) -> Result<bool, Failure> {
     let trusted = exchange.flows.client.facts.trusted;
     exchange.id = RequestId::settle(&mut exchange.request, trusted);
     let mut admitted = admit::request(&mut exchange.request, &exchange.settings.rules)?;
+    if !exchange.request.has(Known::XRequestId) {
+        exchange.request.add_known(Known::XRequestId, exchange.id.as_str().as_bytes()); // `Connection` had named it
+    }
     let framing = std::mem::replace(&mut admitted.framing, crate::http::h1::framing::Framing::None);
     exchange.flows.request.read = framing.is_done();
     exchange.flows.client.http.expect_body(framing);

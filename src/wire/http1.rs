@@ -266,7 +266,9 @@ impl Http1 {
 
     fn try_head(&mut self, expect: Expect, head: &mut Head) -> Result<Option<()>, Reason> {
         let Some(buffer) = &mut self.inbox else { return Ok(None) };
-        if expect.request && self.scanned == 0 {
+        // Looked for again while the head begins with CR: an empty line may arrive in two reads.
+        if expect.request && (self.scanned == 0 || buffer.bytes().first() == Some(&b'\r')) {
+            self.scanned = 0;
             buffer.consume(parse::leading_lines(buffer.bytes())?);
             if buffer.is_empty() {
                 self.inbox = None;
@@ -285,11 +287,10 @@ impl Http1 {
             if bytes.len() < expect.head_bytes_max {
                 return Ok(None);
             }
-            let first_line_ends = memchr::memchr(b'\n', bytes).is_some();
-            return Err(if first_line_ends { Reason::HeadTooLarge } else { Reason::TargetTooLong });
+            return Err(too_large(bytes, expect));
         };
         if length > expect.head_bytes_max {
-            return Err(Reason::HeadTooLarge);
+            return Err(too_large(bytes, expect));
         }
         buffer.consume(length);
         if buffer.is_empty() {
@@ -354,6 +355,12 @@ impl Queue {
             keep(used);
         }
     }
+}
+
+/// Which part of a head that passes its limit is at fault.
+fn too_large(bytes: &[u8], expect: Expect) -> Reason {
+    let within = bytes.get(..expect.head_bytes_max).unwrap_or(bytes);
+    if memchr::memchr(b'\n', within).is_some() { Reason::HeadTooLarge } else { Reason::TargetTooLong }
 }
 
 fn keep(mut used: Vec<u8>) {

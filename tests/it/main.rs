@@ -12,5 +12,7 @@
 )]
 
 mod actors;
+mod framing;
 mod harness;
 mod plain;
+mod strictness;

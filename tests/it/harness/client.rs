@@ -79,6 +79,11 @@ impl Client {
         }
     }
 
+    /// A second handle to the same connection, to send on one while the other reads.
+    pub fn again(&self) -> Client {
+        Client { wire: Wire::new(self.wire.handle()) }
+    }
+
     /// Whether anybody accepts connections there.
     pub fn is_listening(addr: SocketAddr) -> bool {
         TcpStream::connect_timeout(&addr, PATIENCE).is_ok()
