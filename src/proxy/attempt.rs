@@ -6,7 +6,6 @@ use crate::clock::{self, NEVER};
 use crate::failure::{Failure, Reason};
 use crate::hook::{Hook, Verdict};
 use crate::http::admit;
-use crate::http::forwarded::{self, Asker};
 use crate::http::h1::write::{self, Length, Persistence};
 use crate::http::name::{FieldName, Known};
 use crate::limits::{
@@ -91,14 +90,7 @@ fn forward_facts(exchange: &mut Exchange) {
     if std::mem::replace(&mut exchange.forwarded, true) {
         return;
     }
-    let facts = &exchange.flows.client.facts;
-    let asker = Asker {
-        address: facts.address(),
-        address_text: &facts.address_text,
-        secure: facts.secure,
-        trusted: facts.trusted,
-    };
-    forwarded::apply(&mut exchange.request, &exchange.settings.rules.forwarded, &asker);
+    exchange.flows.client.introduce(&mut exchange.request, &exchange.settings.rules);
 }
 
 fn balance(exchange: &mut Exchange) -> Result<(), Failure> {
@@ -211,4 +203,3 @@ pub(super) fn may_retry(exchange: &Exchange, reason: Reason) -> bool {
     };
     exchange.record.attempts < crate::limits::ATTEMPTS_MAX && crate::upstream::repeat::is_safe(tried)
 }
-

@@ -45,7 +45,13 @@ struct Way {
 }
 
 /// Relays until both sides have ended, one breaks, or neither has said anything for `idle_ms`.
-pub async fn run(mut first: Side<'_>, mut second: Side<'_>, idle_ms: u64, alarm: &Alarm, guard: &Guard) -> (End, Moved) {
+pub async fn run(
+    mut first: Side<'_>,
+    mut second: Side<'_>,
+    idle_ms: u64,
+    alarm: &Alarm,
+    guard: &Guard,
+) -> (End, Moved) {
     let (mut there, mut back) = (Way::default(), Way::default());
     let mut moved = Moved::default();
     let mut quiet_since = clock::now();
@@ -77,7 +83,13 @@ pub async fn run(mut first: Side<'_>, mut second: Side<'_>, idle_ms: u64, alarm:
 }
 
 /// Moves what can be moved one way now.
-fn pass(cx: &mut Context<'_>, way: &mut Way, from: &mut Side<'_>, to: &mut Side<'_>, moved: &mut u64) -> Result<(), Broken> {
+fn pass(
+    cx: &mut Context<'_>,
+    way: &mut Way,
+    from: &mut Side<'_>,
+    to: &mut Side<'_>,
+    moved: &mut u64,
+) -> Result<(), Broken> {
     loop {
         while let Some(buffer) = from.unread.as_mut() {
             match to.wire.poll_write(cx, &[io::IoSlice::new(buffer.bytes())]) {
