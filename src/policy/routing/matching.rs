@@ -75,13 +75,15 @@ pub struct BadPattern(pub String);
 
 /// The host a request asks for: no port, no closing dot, case as it was sent.
 #[must_use]
+#[inline]
 pub fn host_of(head: &Head) -> &[u8] {
     let field = head.known(Known::Host).unwrap_or_default();
-    let host = match (field.first(), memchr::memchr(b']', field)) {
-        (Some(b'['), Some(end)) => &field[..=end],
-        _ => memchr::memrchr(b':', field).map_or(field, |colon| &field[..colon]),
-    };
-    host.strip_suffix(b".").unwrap_or(host)
+    let mut host = field;
+    while let [front @ .., b'0'..=b'9'] = host {
+        host = front;
+    }
+    let host = if let [front @ .., b':'] = host { front } else { field };
+    if let [front @ .., b'.'] = host { front } else { host }
 }
 
 // === impl Matcher ===

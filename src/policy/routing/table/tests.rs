@@ -122,8 +122,18 @@ fn exact_hosts_beat_wildcards_and_wildcards_beat_none() {
             ("GET [::2] /", None),
         ],
     );
+    check(
+        &["* a", "* b", "* c", "* d", "* e", "* f", "* *.f"],
+        &[
+            ("GET A:1 /", Some("* a")),
+            ("GET f: /", Some("* f")),
+            ("GET f.f. /", Some("* *.f")),
+            ("GET g /", None),
+            ("GET 1.2.3.4 /", None),
+        ],
+    );
     let long = format!("GET {} /", "a".repeat(300));
-    check(&["* a"], &[(&long, None)]);
+    check(&["* a", "* *.a"], &[(&long, None)]);
 }
 
 #[test]
