@@ -34,8 +34,10 @@ pub(super) enum Path {
 }
 
 /// What is asked beside host and path.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(super) struct Predicates {
+    /// Nothing is asked: the common case, told by one look.
+    free: bool,
     pub(super) methods: Box<[String]>,
     pub(super) headers: Box<[(FieldName, Value)]>,
     pub(super) query: Box<[(Box<str>, Value)]>,
@@ -201,11 +203,16 @@ impl Predicates {
         for (name, value) in &matching.query {
             query.push((name.as_str().into(), Value::new(value)?));
         }
-        Ok(Self { methods: matching.methods.clone().into(), headers: headers.into(), query: query.into() })
+        let free = matching.methods.is_empty() && headers.is_empty() && query.is_empty();
+        Ok(Self { free, methods: matching.methods.clone().into(), headers: headers.into(), query: query.into() })
     }
 
     #[inline]
     pub(super) fn matches(&self, head: &Head) -> bool {
+        self.free || self.all_match(head)
+    }
+
+    fn all_match(&self, head: &Head) -> bool {
         self.method_matches(head)
             && self.headers.iter().all(|(name, value)| value.matches_field(name, head))
             && self.query.iter().all(|(name, value)| value.matches_query(name, head.query()))

@@ -147,7 +147,8 @@ impl Node {
     #[inline]
     fn under(&self, segment: &[u8]) -> Option<usize> {
         if self.literals.len() <= FEW {
-            return self.literals.iter().find(|(text, _)| **text == *segment).map(|(_, next)| *next);
+            let is_it = |text: &[u8]| text.len() == segment.len() && text.first() == segment.first() && text == segment;
+            return self.literals.iter().find(|(text, _)| is_it(text)).map(|(_, next)| *next);
         }
         let found = self.literals.binary_search_by(|(text, _)| (**text).cmp(segment));
         found.ok().map(|at| self.literals[at].1)
@@ -158,10 +159,11 @@ impl Node {
 #[inline]
 fn first_segment(rest: &[u8]) -> (&[u8], Option<&[u8]>) {
     // Most segments are a few letters long; a wide search is only set up for the others.
-    let short = rest.iter().take(SHORT).position(|byte| *byte == b'/');
-    let slash = short.or_else(|| memchr::memchr(b'/', rest.get(SHORT..)?).map(|at| at + SHORT));
-    match slash {
-        Some(slash) => (&rest[..slash], Some(&rest[slash + 1..])),
-        None => (rest, None),
+    let (near, far) = rest.split_at_checked(SHORT).unwrap_or((rest, b""));
+    let short = near.iter().position(|byte| *byte == b'/');
+    let slash = short.or_else(|| if far.is_empty() { None } else { memchr::memchr(b'/', far).map(|at| at + SHORT) });
+    match slash.and_then(|slash| rest.split_at_checked(slash)) {
+        Some((segment, [_, behind @ ..])) => (segment, Some(behind)),
+        _ => (rest, None),
     }
 }

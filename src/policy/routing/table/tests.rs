@@ -168,6 +168,21 @@ fn paths_go_from_exact_over_the_longest_prefix_to_regex() {
 }
 
 #[test]
+fn many_and_long_segments_are_told_apart() {
+    let long: Vec<String> = (0..20).map(|at| format!("* /a-segment-of-a-certain-length-{at}/v1/*")).collect();
+    let routes: Vec<&str> = long.iter().map(String::as_str).collect();
+    check(
+        &routes,
+        &[
+            ("GET h /a-segment-of-a-certain-length-7/v1/x", Some(routes[7])),
+            ("GET h /a-segment-of-a-certain-length-17/v1", Some(routes[17])),
+            ("GET h /a-segment-of-a-certain-length-7", None),
+            ("GET h /a-segment-of-a-certain-length-27/v1", None),
+        ],
+    );
+}
+
+#[test]
 fn of_templates_a_literal_beats_a_parameter_from_the_left() {
     check(
         &["* /cart/{id}", "* /cart/new", "* /cart/{id}/*", "* /{x}/items/{y}", "* /cart/{id}/items", "* /cart/*"],
