@@ -54,6 +54,7 @@ fn bind_tcp(at: SocketAddr, workers: usize) -> io::Result<(Vec<Listening>, Socke
     let mut sockets = Vec::with_capacity(workers);
     for _ in 0..workers {
         let socket = socket(real, true)?;
+        socket.set_tcp_nodelay(true)?; // what is accepted inherits it: one system call less per connection
         socket.listen(ACCEPT_BACKLOG)?;
         sockets.push(Listening::Tcp(socket.into()));
     }
