@@ -162,7 +162,7 @@ impl Flows {
                 continue;
             }
             if !self.wants_request()
-                && let Poll::Ready(Err(error)) = self.client.http.poll_watch(cx)
+                && let Poll::Ready(error) = self.client.http.poll_watch(cx)
             {
                 return Poll::Ready(Err(Failure::with(Reason::ClientClosed, error)));
             }

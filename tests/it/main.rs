@@ -15,4 +15,5 @@ mod actors;
 mod framing;
 mod harness;
 mod plain;
+mod pooling;
 mod strictness;
