@@ -26,7 +26,8 @@ pub(super) async fn run(exchange: &mut Exchange) -> Result<(), Failure> {
         };
         let before = exchange.record.upstream_bytes_before;
         let bytes = exchange.flows.upstream.as_ref().map_or(before, |upstream| upstream.http.bytes());
-        (exchange.attempt.sent, exchange.attempt.answered) = (bytes.1 > before.1, bytes.0 > before.0);
+        // What came before anything had left is no answer.
+        (exchange.attempt.sent, exchange.attempt.answered) = (bytes.1 > before.1, bytes.1 > before.1 && bytes.0 > before.0);
         exchange.flows.upstream = None;
         exchange.flows.response = ResponseFlow::Idle;
         exchange.attempt.busy = None;

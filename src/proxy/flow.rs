@@ -84,6 +84,8 @@ struct Moved {
     client_at: u64,
     upstream_bytes: u64,
     upstream_at: u64,
+    /// What had been written to the upstream's connection before this attempt.
+    written_before: u64,
 }
 
 // === impl Flows ===
@@ -115,6 +117,7 @@ impl Flows {
 
     /// The upstream connection of a new attempt; its head is queued already.
     pub(super) fn begin_attempt(&mut self, connection: Connection) {
+        self.moved.written_before = connection.http.bytes().1;
         self.upstream = Some(Box::new(connection));
         self.response = ResponseFlow::Head;
         self.request.refused = false;
@@ -180,6 +183,10 @@ impl Flows {
                     fields_max: UPSTREAM_FIELDS_MAX,
                 };
                 let polled = upstream.http.poll_head(cx, expect, head);
+                if polled.is_ready() && upstream.reused && upstream.http.bytes().1 == self.moved.written_before {
+                    // Nothing of the request has left: what came belongs to nobody, an end as well as an answer.
+                    return Poll::Ready(Err(Failure::with(Reason::UpstreamClosed, "it spoke unasked")));
+                }
                 polled.map(|read| read.map(|()| Event::ResponseHead).map_err(no_head))
             }
             ResponseFlow::Body { .. } if self.client.http.has_room() => {

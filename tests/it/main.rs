@@ -16,4 +16,5 @@ mod framing;
 mod harness;
 mod plain;
 mod pooling;
+mod strict_responses;
 mod strictness;
