@@ -6,6 +6,7 @@ use crate::clock::{self, NEVER};
 use crate::failure::{Failure, Reason};
 use crate::hook::{Hook, Verdict};
 use crate::http::admit;
+use crate::http::hop_by_hop;
 use crate::http::forwarded::{self, Asker};
 use crate::http::h1::write::{self, Length, Persistence};
 use crate::http::name::{FieldName, Known};
@@ -179,6 +180,9 @@ async fn await_head(exchange: &mut Exchange) -> Result<(), Failure> {
                 let upgrade = exchange.admitted.as_ref().is_some_and(|admitted| admitted.upgrade);
                 let received = admit::response(&mut exchange.response, exchange.request.method(), upgrade)
                     .map_err(|reason| Failure::with(Reason::BadResponse, reason.label()))?;
+                if received.upgrade && !hop_by_hop::was_offered(&exchange.request, &exchange.response) {
+                    return Err(Failure::with(Reason::BadResponse, "101 to a protocol that was not offered"));
+                }
                 if status >= 200 || received.upgrade {
                     exchange.flows.response = ResponseFlow::Held;
                     if let Some(upstream) = &mut exchange.flows.upstream {

@@ -18,3 +18,4 @@ mod plain;
 mod pooling;
 mod strict_responses;
 mod strictness;
+mod upgrade;
