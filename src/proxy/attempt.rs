@@ -7,6 +7,7 @@ use crate::failure::{Failure, Reason};
 use crate::hook::{Hook, Verdict};
 use crate::http::admit;
 use crate::http::h1::write::{self, Length, Persistence};
+use crate::http::hop_by_hop;
 use crate::http::name::{FieldName, Known};
 use crate::limits::{
     CONNECT_TIMEOUT_MS, CONTINUE_AFTER_MS, FIRST_BYTE_TIMEOUT_MS, INTERIM_RESPONSES_MAX, UPSTREAM_IDLE_TIMEOUT_MS,
@@ -25,7 +26,9 @@ pub(super) async fn run(exchange: &mut Exchange) -> Result<(), Failure> {
         };
         let before = exchange.record.upstream_bytes_before;
         let bytes = exchange.flows.upstream.as_ref().map_or(before, |upstream| upstream.http.bytes());
-        (exchange.attempt.sent, exchange.attempt.answered) = (bytes.1 > before.1, bytes.0 > before.0);
+        // What came before anything had left is no answer.
+        (exchange.attempt.sent, exchange.attempt.answered) =
+            (bytes.1 > before.1, bytes.1 > before.1 && bytes.0 > before.0);
         exchange.flows.upstream = None;
         exchange.flows.response = ResponseFlow::Idle;
         exchange.attempt.busy = None;
@@ -172,6 +175,9 @@ async fn await_head(exchange: &mut Exchange) -> Result<(), Failure> {
                 let upgrade = exchange.admitted.as_ref().is_some_and(|admitted| admitted.upgrade);
                 let received = admit::response(&mut exchange.response, exchange.request.method(), upgrade)
                     .map_err(|reason| Failure::with(Reason::BadResponse, reason.label()))?;
+                if received.upgrade && !hop_by_hop::was_offered(&exchange.request, &exchange.response) {
+                    return Err(Failure::with(Reason::BadResponse, "101 to a protocol that was not offered"));
+                }
                 if status >= 200 || received.upgrade {
                     exchange.flows.response = ResponseFlow::Held;
                     if let Some(upstream) = &mut exchange.flows.upstream {

@@ -84,6 +84,8 @@ struct Moved {
     client_at: u64,
     upstream_bytes: u64,
     upstream_at: u64,
+    /// What had been written to the upstream's connection before this attempt.
+    written_before: u64,
 }
 
 // === impl Flows ===
@@ -114,6 +116,7 @@ impl Flows {
 
     /// The upstream connection of a new attempt; its head is queued already.
     pub(super) fn begin_attempt(&mut self, connection: Connection) {
+        self.moved.written_before = connection.http.bytes().1;
         self.upstream = Some(Box::new(connection));
         self.response = ResponseFlow::Head;
         self.request.refused = false;
@@ -166,7 +169,7 @@ impl Flows {
                 continue;
             }
             if !self.wants_request()
-                && let Poll::Ready(Err(error)) = self.client.http.poll_watch(cx)
+                && let Poll::Ready(error) = self.client.http.poll_watch(cx)
             {
                 return Poll::Ready(Err(Failure::with(Reason::ClientClosed, error)));
             }
@@ -181,6 +184,10 @@ impl Flows {
                 let expect =
                     Expect { request: false, head_bytes_max: UPSTREAM_HEAD_BYTES_MAX, fields_max: UPSTREAM_FIELDS_MAX };
                 let polled = upstream.http.poll_head(cx, expect, head);
+                if polled.is_ready() && upstream.reused && upstream.http.bytes().1 == self.moved.written_before {
+                    // Nothing of the request has left: what came belongs to nobody, an end as well as an answer.
+                    return Poll::Ready(Err(Failure::with(Reason::UpstreamClosed, "it spoke unasked")));
+                }
                 polled.map(|read| read.map(|()| Event::ResponseHead).map_err(no_head))
             }
             ResponseFlow::Body { .. } if self.client.http.has_room() => {

@@ -35,7 +35,8 @@ pub struct Moved {
 /// Which side failed.
 enum Broken {
     Source(io::Error),
-    Sink(io::Error),
+    /// It takes no more; what it has said may still have to be passed on, and then its own end or error counts.
+    Sink,
 }
 
 #[derive(Default)]
@@ -60,12 +61,12 @@ pub async fn run(
         match pass(cx, &mut there, &mut first, &mut second, &mut moved.first_to_second) {
             Ok(()) => {}
             Err(Broken::Source(error)) => return Poll::Ready(End::First(error)),
-            Err(Broken::Sink(error)) => return Poll::Ready(End::Second(error)),
+            Err(Broken::Sink) => there.give_up(),
         }
         match pass(cx, &mut back, &mut second, &mut first, &mut moved.second_to_first) {
             Ok(()) => {}
             Err(Broken::Source(error)) => return Poll::Ready(End::Second(error)),
-            Err(Broken::Sink(error)) => return Poll::Ready(End::First(error)),
+            Err(Broken::Sink) => back.give_up(),
         }
         if there.shut && back.shut {
             return Poll::Ready(End::Complete);
@@ -82,6 +83,15 @@ pub async fn run(
     (end, moved)
 }
 
+// === impl Way ===
+
+impl Way {
+    /// Nothing more goes this way.
+    fn give_up(&mut self) {
+        (self.ended, self.shut) = (true, true);
+    }
+}
+
 /// Moves what can be moved one way now.
 fn pass(
     cx: &mut Context<'_>,
@@ -91,6 +101,9 @@ fn pass(
     moved: &mut u64,
 ) -> Result<(), Broken> {
     loop {
+        if way.shut {
+            return Ok(());
+        }
         while let Some(buffer) = from.unread.as_mut() {
             match to.wire.poll_write(cx, &[io::IoSlice::new(buffer.bytes())]) {
                 Poll::Ready(Ok(written)) => {
@@ -100,7 +113,7 @@ fn pass(
                         *from.unread = None;
                     }
                 }
-                Poll::Ready(Err(error)) => return Err(Broken::Sink(error)),
+                Poll::Ready(Err(_)) => return Err(Broken::Sink),
                 Poll::Pending => return Ok(()),
             }
         }

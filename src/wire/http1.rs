@@ -180,13 +180,15 @@ impl Http1 {
     }
 
     /// Reads what comes, without taking it for anything: watches for the end and for a reset while the owner waits for
-    /// something else. Ready when there is news; pending for good once a buffer is full of unclaimed bytes.
-    pub fn poll_watch(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.ended || self.inbox.is_some() {
-            return Poll::Pending;
+    /// something else. Ready when it failed; pending for good at its end, or once a buffer is full of unclaimed bytes.
+    pub fn poll_watch(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
+        while !self.ended && self.inbox.as_mut().is_none_or(|buffer| !buffer.room().is_empty()) {
+            ready!(self.wire.poll_readable(cx));
+            if let Err(error) = ready!(self.poll_fill(cx)) {
+                return Poll::Ready(error);
+            }
         }
-        ready!(self.wire.poll_readable(cx));
-        self.poll_fill(cx).map_ok(drop)
+        Poll::Pending
     }
 
     /// Where the head of the next message is written to.

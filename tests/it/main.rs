@@ -15,4 +15,7 @@ mod actors;
 mod framing;
 mod harness;
 mod plain;
+mod pooling;
+mod strict_responses;
 mod strictness;
+mod upgrade;

@@ -181,10 +181,15 @@ impl Client {
     /// Reads the rest of a body after `read_head`.
     #[track_caller]
     pub fn read_body(&mut self, framing: Framing) -> Body {
-        match strict::read_body(&mut self.wire, framing) {
+        match self.try_read_body(framing) {
             Ok(body) => body,
             Err(cut) => self.fail("a response body", &cut),
         }
+    }
+
+    /// As `read_body`, for tests in which the connection may end.
+    pub fn try_read_body(&mut self, framing: Framing) -> Result<Body, Cut> {
+        strict::read_body(&mut self.wire, framing)
     }
 
     /// Reads so many raw bytes.

@@ -2,10 +2,13 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Instant;
 
 use gatewright::control::Source;
 use gatewright::control::embed::Embedded;
 use gatewright::wire::Address;
+
+use super::PATIENCE;
 
 /// A running proxy. Dropping it cuts it off.
 pub struct Proxy {
@@ -59,6 +62,22 @@ impl Proxy {
         let text = self.inner.metrics();
         let lines = text.lines().filter(|line| line.starts_with(name) && line.contains(part));
         lines.filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok()).sum()
+    }
+
+    /// Waits until a metric has this value: what ends an exchange for the log comes after its last byte.
+    #[track_caller]
+    pub fn wait_for_metric(&self, name: &str, part: &str, value: u64) {
+        let deadline = Instant::now() + PATIENCE;
+        while self.metric(name, part) != value {
+            assert!(Instant::now() < deadline, "{name} {part} stays at {}, not {value}", self.metric(name, part));
+            std::thread::yield_now();
+        }
+    }
+
+    /// Waits until so many exchanges have failed for this reason.
+    #[track_caller]
+    pub fn wait_for_failures(&self, reason: &str, count: u64) {
+        self.wait_for_metric("gatewright_failures_total", &format!("\"{reason}\""), count);
     }
 }
 
