@@ -20,15 +20,17 @@ pub(super) async fn run(exchange: &mut Exchange) -> Result<(), Failure> {
     settle_upstream(exchange)?;
     forward_facts(exchange);
     loop {
-        let failure = match one(exchange).await {
-            Ok(()) => return Ok(()),
-            Err(failure) => failure,
-        };
+        let outcome = one(exchange).await;
+        let id = exchange.upstream.as_ref().map_or(u32::MAX, |upstream| upstream.id.0);
+        let status = outcome.is_ok().then(|| exchange.response.status());
+        exchange.parts.metrics.attempted(id, status);
+        let Err(failure) = outcome else { return Ok(()) };
         let before = exchange.record.upstream_bytes_before;
         let bytes = exchange.flows.upstream.as_ref().map_or(before, |upstream| upstream.http.bytes());
         // What came before anything had left is no answer.
         (exchange.attempt.sent, exchange.attempt.answered) =
             (bytes.1 > before.1, bytes.1 > before.1 && bytes.0 > before.0);
+        exchange.count_upstream();
         exchange.flows.upstream = None;
         exchange.flows.response = ResponseFlow::Idle;
         exchange.attempt.busy = None;
@@ -39,7 +41,10 @@ pub(super) async fn run(exchange: &mut Exchange) -> Result<(), Failure> {
         let verdict = exchange.ask(Hook::UpstreamFailure).await?;
         let failure = exchange.failure.take().unwrap_or_else(|| Failure::new(Reason::Broken));
         match verdict {
-            Verdict::Retry => exchange.record.retried(&failure),
+            Verdict::Retry => {
+                exchange.parts.metrics.retried(id);
+                exchange.record.retried(&failure);
+            }
             Verdict::Answer(answer) => {
                 exchange.answer(*answer);
                 return Ok(());
