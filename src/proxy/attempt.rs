@@ -129,7 +129,7 @@ fn balance(exchange: &mut Exchange) -> Result<(), Failure> {
     Ok(())
 }
 
-async fn obtain_connection(exchange: &mut Exchange) -> Result<Connection, Failure> {
+async fn obtain_connection(exchange: &mut Exchange) -> Result<Box<Connection>, Failure> {
     let upstream = exchange.upstream.clone().ok_or(Reason::NoUpstream)?;
     let endpoint = exchange.attempt.endpoint().cloned().ok_or(Reason::NoEndpoint)?;
     let has_body = exchange.admitted.as_ref().is_some_and(|admitted| admitted.length != Length::None);
@@ -146,10 +146,10 @@ async fn obtain_connection(exchange: &mut Exchange) -> Result<Connection, Failur
     let alarm = &exchange.flows.client.alarm;
     let wire = connect::connect(&endpoint.address, alarm, until).await?;
     exchange.record.connected(began);
-    Ok(Connection { http: crate::wire::Http1::new(wire), reused: false, counted })
+    Ok(Box::new(Connection { http: crate::wire::Http1::new(wire), reused: false, counted }))
 }
 
-fn send_head(exchange: &mut Exchange, mut connection: Connection) {
+fn send_head(exchange: &mut Exchange, mut connection: Box<Connection>) {
     if !exchange.request.has(Known::Host)
         && let Some(endpoint) = exchange.attempt.endpoint()
     {
