@@ -13,9 +13,7 @@ use crate::drain::Drain;
 use crate::failure::Reason;
 use crate::http::Rules;
 use crate::http::head::Head;
-use crate::limits::{
-    ADMIN_CONNECTIONS_MAX, CLIENT_BODY_TIMEOUT_MS, CLIENT_IDLE_TIMEOUT_MS, HEAD_TIMEOUT_MS,
-};
+use crate::limits::{ADMIN_CONNECTIONS_MAX, CLIENT_BODY_TIMEOUT_MS, CLIENT_IDLE_TIMEOUT_MS, HEAD_TIMEOUT_MS};
 use crate::listen::accept::{self, Door};
 use crate::listen::bind::{BindError, bind};
 use crate::listen::reply::{self, Reply};
@@ -27,10 +25,8 @@ const TEXT: &str = "text/plain; charset=utf-8";
 
 /// Opens the admin listeners of a plan on this thread.
 pub fn open(admin: &Admin, handle: &Handle, drain: &Drain) -> Result<Vec<Address>, BindError> {
-    let places = [
-        admin.bind.map(|at| (Address::Ip(at), false)),
-        admin.socket.clone().map(|path| (Address::Unix(path), true)),
-    ];
+    let places =
+        [admin.bind.map(|at| (Address::Ip(at), false)), admin.socket.clone().map(|path| (Address::Unix(path), true))];
     let mut opened = Vec::new();
     for (address, may_act) in places.into_iter().flatten() {
         let (sockets, real) = bind(&address, 1)?;

@@ -1,5 +1,7 @@
 //! The command line: what may be said on it. One file per command; `main` puts them together.
 
+#![allow(missing_docs, reason = "doc comments here are what clap shows; the rest is plain data")]
+
 pub mod check;
 pub mod config_file;
 pub mod demo;

@@ -6,7 +6,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::exit::Exit;
-use crate::limits::{RELOAD_ANSWER_BYTES, RELOAD_ANSWER_MS};
+use crate::http::h1::parse;
+use crate::http::head::Head;
+use crate::limits::{FIELDS_MAX, RELOAD_ANSWER_BYTES, RELOAD_ANSWER_MS};
 
 const REQUEST: &[u8] = b"POST /reload HTTP/1.1\r\nhost: gatewright\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
 
@@ -51,16 +53,15 @@ fn ask(socket: &Path) -> io::Result<Vec<u8>> {
 /// Status and body of the final response; the connection's end ends it, or its length.
 fn split(mut answer: &[u8]) -> Option<(u16, &[u8])> {
     loop {
-        let mut fields = [httparse::EMPTY_HEADER; 32];
-        let mut head = httparse::Response::new(&mut fields);
-        let httparse::Status::Complete(end) = head.parse(answer).ok()? else { return None };
-        let (status, body) = (head.code?, answer.get(end..)?);
+        let mut head = Head::new();
+        let end = parse::response(answer, FIELDS_MAX, &mut head).ok()??;
+        let (status, body) = (head.status(), answer.get(end..)?);
         if status < 200 {
             answer = body;
             continue;
         }
-        let length = head.headers.iter().find(|field| field.name.eq_ignore_ascii_case("content-length"));
-        let length = length.and_then(|field| std::str::from_utf8(field.value).ok()?.trim().parse::<usize>().ok());
+        let length = head.find("content-length");
+        let length = length.and_then(|value| std::str::from_utf8(value).ok()?.parse::<usize>().ok());
         // Less than was announced is no whole answer.
         return Some((status, body.get(..length.unwrap_or(body.len()))?));
     }

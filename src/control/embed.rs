@@ -51,7 +51,8 @@ impl Embedded {
             });
             lived.unwrap_or(Ended::Forced)
         };
-        let thread = std::thread::Builder::new().name("control".into()).spawn(body).map_err(|error| error.to_string())?;
+        let thread =
+            std::thread::Builder::new().name("control".into()).spawn(body).map_err(|error| error.to_string())?;
         started.recv().unwrap_or_else(|_| Err("the control thread has ended".into()))?;
         Ok(Self { handle, thread: Some(thread) })
     }

@@ -19,7 +19,10 @@ use reload::{Control, Loaded, Refusal};
 pub enum Source {
     File(PathBuf),
     /// A text of the program's own, for the demo and `proxy`.
-    Text { name: String, text: String },
+    Text {
+        name: String,
+        text: String,
+    },
 }
 
 /// What may happen to the process.
@@ -191,4 +194,3 @@ impl Handle {
         outcome.await.unwrap_or_else(|_| Err("the process is ending".into()))
     }
 }
-

@@ -9,9 +9,9 @@ use std::sync::atomic::AtomicUsize;
 
 use super::Source;
 use super::watch::Watch;
-use crate::config::plan::{AccessLog, LogFormat, Plan};
 use crate::config::check::check;
 use crate::config::diagnostic::Diagnostic;
+use crate::config::plan::{AccessLog, LogFormat, Plan};
 use crate::config::render::{render, render_all};
 use crate::config::source::Sources;
 use crate::listen::bind::{self, BindError, Listening};
@@ -283,11 +283,7 @@ impl Control {
         Ok(opened)
     }
 
-    async fn prepare(
-        &self,
-        snapshot: &Arc<Snapshot>,
-        show: &dyn Fn(&[Diagnostic]) -> Refusal,
-    ) -> Result<(), Refusal> {
+    async fn prepare(&self, snapshot: &Arc<Snapshot>, show: &dyn Fn(&[Diagnostic]) -> Refusal) -> Result<(), Refusal> {
         let mut answers = Vec::new();
         for worker in &self.workers {
             answers.push(worker.prepare(snapshot.clone()).await);
@@ -303,12 +299,7 @@ impl Control {
         Ok(())
     }
 
-    async fn commit(
-        &self,
-        snapshot: &Arc<Snapshot>,
-        sockets: &mut HashMap<Address, Vec<Listening>>,
-        log: &LogPlan,
-    ) {
+    async fn commit(&self, snapshot: &Arc<Snapshot>, sockets: &mut HashMap<Address, Vec<Listening>>, log: &LogPlan) {
         let mut answers = Vec::new();
         for worker in &self.workers {
             let doors = snapshot.plan.listeners.iter().map(|listener| DoorPlan {

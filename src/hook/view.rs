@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
-use std::sync::atomic::AtomicU32;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use super::table::{Bits, Row};
 use super::{RouteId, UpstreamId};
@@ -171,6 +171,8 @@ pub struct RouteFacts {
 /// One address of an upstream, with what balancing wants to know.
 #[derive(Debug)]
 pub struct Endpoint {
+    /// Its number in this process; a new one whenever address or weight change.
+    pub number: u64,
     /// Resolved: never a DNS name.
     pub address: Address,
     /// The address as logs show it.
@@ -189,6 +191,18 @@ pub struct Endpoints {
     pub list: Arc<[Arc<Endpoint>]>,
     /// One bit for each of the first 64 that this exchange has tried.
     pub tried: u64,
+}
+
+// === impl Endpoint ===
+
+impl Endpoint {
+    /// An endpoint that nobody has asked yet.
+    #[must_use]
+    pub fn new(address: Address, weight: u32) -> Self {
+        static NUMBERS: AtomicU64 = AtomicU64::new(0);
+        let number = NUMBERS.fetch_add(1, Ordering::Relaxed);
+        Self { number, name: address.to_string().into(), address, weight, in_flight: AtomicU32::new(0) }
+    }
 }
 
 // === impl Endpoints ===

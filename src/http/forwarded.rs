@@ -31,6 +31,23 @@ pub struct Asker<'a> {
     pub trusted: bool,
 }
 
+/// The lines that are the same for every request of an untrusted client's connection, made once: they enter a head in
+/// one copy.
+#[derive(Debug)]
+pub struct Lines {
+    bytes: Vec<u8>,
+    fields: SmallVec<[Line; 3]>,
+}
+
+/// A line within [`Lines`].
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Line {
+    pub(super) known: Known,
+    pub(super) at: u32,
+    pub(super) name_len: u16,
+    pub(super) value_len: u32,
+}
+
 impl Default for Forwarded {
     fn default() -> Self {
         Self { x_forwarded: true, forwarded: false, via: Some("gatewright".into()), via_response: false }
@@ -38,9 +55,26 @@ impl Default for Forwarded {
 }
 
 /// Writes the fields into a request's head. What an untrusted client says about itself is removed.
-pub fn apply(head: &mut Head, rules: &Forwarded, asker: &Asker<'_>) {
-    let proto = if asker.secure { "https" } else { "http" };
+pub fn apply(head: &mut Head, rules: &Forwarded, asker: &Asker<'_>, lines: &Lines) {
     let host: SmallVec<[u8; 64]> = head.known(Known::Host).map(SmallVec::from_slice).unwrap_or_default();
+    if asker.trusted || head.has(Known::Via) {
+        append_all(head, rules, asker, &host);
+    } else {
+        for known in [Known::Forwarded, Known::XForwardedFor, Known::XForwardedProto, Known::XForwardedHost] {
+            head.remove_known(known);
+        }
+        head.add_lines(&lines.bytes, &lines.fields);
+        if rules.x_forwarded && !host.is_empty() {
+            head.add_known(Known::XForwardedHost, &host);
+        }
+        if rules.forwarded {
+            head.add_known(Known::Forwarded, element(asker, &host).as_bytes());
+        }
+    }
+}
+
+/// As [`apply`], where others may have written before us.
+fn append_all(head: &mut Head, rules: &Forwarded, asker: &Asker<'_>, host: &[u8]) {
     if !asker.trusted {
         for known in [Known::Forwarded, Known::XForwardedFor, Known::XForwardedProto, Known::XForwardedHost] {
             head.remove_known(known);
@@ -49,14 +83,14 @@ pub fn apply(head: &mut Head, rules: &Forwarded, asker: &Asker<'_>) {
     if rules.x_forwarded {
         append(head, Known::XForwardedFor, asker.address_text.as_bytes());
         if !head.has(Known::XForwardedProto) {
-            head.add_known(Known::XForwardedProto, proto.as_bytes());
+            head.add_known(Known::XForwardedProto, asker.proto().as_bytes());
         }
         if !head.has(Known::XForwardedHost) && !host.is_empty() {
-            head.add_known(Known::XForwardedHost, &host);
+            head.add_known(Known::XForwardedHost, host);
         }
     }
     if rules.forwarded {
-        append(head, Known::Forwarded, element(asker, proto, &host).as_bytes());
+        append(head, Known::Forwarded, element(asker, host).as_bytes());
     }
     if let Some(pseudonym) = &rules.via {
         via(head, pseudonym);
@@ -71,7 +105,8 @@ pub fn via(head: &mut Head, pseudonym: &str) {
     append(head, Known::Via, &text);
 }
 
-fn element(asker: &Asker<'_>, proto: &str, host: &[u8]) -> String {
+fn element(asker: &Asker<'_>, host: &[u8]) -> String {
+    let proto = asker.proto();
     let node = match asker.address {
         IpAddr::V4(address) => address.to_string(),
         IpAddr::V6(address) => format!("\"[{address}]\""),
@@ -96,4 +131,37 @@ fn append(head: &mut Head, known: Known, element: &[u8]) {
     }
     list.extend_from_slice(element);
     head.set(&FieldName::from(known), &list);
+}
+
+// === impl Asker ===
+
+impl Asker<'_> {
+    fn proto(&self) -> &'static str {
+        if self.secure { "https" } else { "http" }
+    }
+}
+
+// === impl Lines ===
+
+impl Lines {
+    /// The lines for whoever asks over this connection.
+    #[must_use]
+    pub fn new(rules: &Forwarded, asker: &Asker<'_>) -> Self {
+        let mut lines = Self { bytes: Vec::new(), fields: SmallVec::new() };
+        if rules.x_forwarded {
+            lines.push(Known::XForwardedFor, asker.address_text);
+            lines.push(Known::XForwardedProto, asker.proto());
+        }
+        if let Some(pseudonym) = &rules.via {
+            lines.push(Known::Via, &format!("1.1 {pseudonym}"));
+        }
+        lines.bytes.shrink_to_fit();
+        lines
+    }
+
+    fn push(&mut self, known: Known, value: &str) {
+        let (at, name) = (self.bytes.len() as u32, known.name());
+        self.bytes.extend_from_slice(format!("{name}: {value}\r\n").as_bytes());
+        self.fields.push(Line { known, at, name_len: name.len() as u16, value_len: value.len() as u32 });
+    }
 }

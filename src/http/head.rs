@@ -6,6 +6,7 @@
 
 use std::cell::RefCell;
 
+use super::forwarded::Line;
 use super::name::{FieldName, Known};
 use crate::limits::{HEAD_KEPT_BYTES_MAX, HEADS_KEPT};
 
@@ -301,6 +302,23 @@ impl Head {
     /// Adds a line of a known field.
     pub fn add_known(&mut self, known: Known, value: &[u8]) {
         self.add_line(known.name(), known, value);
+    }
+
+    /// Adds lines that were written before, in one copy.
+    pub(super) fn add_lines(&mut self, bytes: &[u8], lines: &[Line]) {
+        let base = self.append(bytes).at;
+        for line in lines {
+            let name_at = base + line.at;
+            self.present |= line.known.bit();
+            self.fields.push(Field {
+                name_at,
+                value_at: name_at + u32::from(line.name_len) + 2,
+                value_len: line.value_len,
+                name_len: line.name_len,
+                known: line.known,
+                state: State::Line,
+            });
+        }
     }
 
     /// Writes the line as it will leave, so that it leaves in one copy with its neighbours.

@@ -78,7 +78,8 @@ fn may_tunnel(head: &Head) -> bool {
 /// Whether a 101 switches to what its request offered, and to nothing else (RFC 9110 section 15.2.2).
 #[must_use]
 pub fn was_offered(request: &Head, response: &Head) -> bool {
-    let offered = |chosen: &[u8]| request.all_known(Known::Upgrade).flat_map(tokens).any(|one| one.eq_ignore_ascii_case(chosen));
+    let offered =
+        |chosen: &[u8]| request.all_known(Known::Upgrade).flat_map(tokens).any(|one| one.eq_ignore_ascii_case(chosen));
     response.all_known(Known::Upgrade).flat_map(tokens).all(offered)
 }
 

@@ -74,13 +74,16 @@ impl Known {
             12 => one(name, b"x-request-id", Self::XRequestId).or(name, b"max-forwards", Self::MaxForwards),
             14 => one(name, b"content-length", Self::ContentLength),
             15 => one(name, b"x-forwarded-for", Self::XForwardedFor),
-            16 => {
-                one(name, b"proxy-connection", Self::ProxyConnection).or(name, b"x-forwarded-host", Self::XForwardedHost)
-            }
-            17 => {
-                one(name, b"transfer-encoding", Self::TransferEncoding)
-                    .or(name, b"x-forwarded-proto", Self::XForwardedProto)
-            }
+            16 => one(name, b"proxy-connection", Self::ProxyConnection).or(
+                name,
+                b"x-forwarded-host",
+                Self::XForwardedHost,
+            ),
+            17 => one(name, b"transfer-encoding", Self::TransferEncoding).or(
+                name,
+                b"x-forwarded-proto",
+                Self::XForwardedProto,
+            ),
             _ => Self::Other,
         }
     }

@@ -146,7 +146,6 @@ impl Drop for Open {
 }
 
 fn tcp((stream, peer): (TcpStream, SocketAddr)) -> (Wire, Peer) {
-    let _best_effort = stream.set_nodelay(true);
     (Wire::Tcp(stream), Peer::Ip(peer))
 }
 

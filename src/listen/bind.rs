@@ -54,6 +54,7 @@ fn bind_tcp(at: SocketAddr, workers: usize) -> io::Result<(Vec<Listening>, Socke
     let mut sockets = Vec::with_capacity(workers);
     for _ in 0..workers {
         let socket = socket(real, true)?;
+        socket.set_tcp_nodelay(true)?; // what is accepted inherits it: one system call less per connection
         socket.listen(ACCEPT_BACKLOG)?;
         sockets.push(Listening::Tcp(socket.into()));
     }
@@ -129,5 +130,7 @@ fn holder(port: u16) -> Option<String> {
 fn listening_inodes(table: &str, port: u16) -> Vec<String> {
     let suffix = format!(":{port:04X}");
     let rows = table.lines().skip(1).map(|line| line.split_whitespace().collect::<Vec<_>>());
-    rows.filter(|row| row.len() > 9 && row[1].ends_with(&suffix) && row[3] == "0A").map(|row| row[9].to_owned()).collect()
+    rows.filter(|row| row.len() > 9 && row[1].ends_with(&suffix) && row[3] == "0A")
+        .map(|row| row[9].to_owned())
+        .collect()
 }

@@ -13,6 +13,7 @@ use crate::drain::{Guard, Level};
 use crate::failure::Reason;
 use crate::hook::ClientFacts;
 use crate::http::Rules;
+use crate::http::forwarded::{self, Asker, Lines};
 use crate::http::head::Head;
 use crate::limits::{DRAIN_IDLE_GRACE_MS, LINGER_BYTES_MAX, LINGER_MS};
 use crate::wire::http1::{Expect, Piece, ReadError};
@@ -29,6 +30,8 @@ pub struct Client {
     pub settings: Rc<RefCell<Rc<Settings>>>,
     /// Bytes of this connection, read and written, that metrics and log have counted.
     pub counted: (u64, u64),
+    /// What its requests have in common, with the rules it was made by.
+    lines: Option<(Arc<Rules>, Box<Lines>)>,
 }
 
 /// What holds for every connection of a listener.
@@ -150,8 +153,31 @@ fn poll_next(client: &mut Client, settings: &Settings, cx: &mut Context<'_>) -> 
 // === impl Client ===
 
 impl Client {
+    /// Tells an origin about this client, in the head of its request.
+    pub fn introduce(&mut self, head: &mut Head, rules: &Arc<Rules>) {
+        let facts = &self.facts;
+        let asker = Asker {
+            address: facts.address(),
+            address_text: &facts.address_text,
+            secure: facts.secure,
+            trusted: facts.trusted,
+        };
+        let known = self.lines.take().filter(|(made_by, _)| Arc::ptr_eq(made_by, rules));
+        let (_, lines) = known.unwrap_or_else(|| (rules.clone(), Box::new(Lines::new(&rules.forwarded, &asker))));
+        forwarded::apply(head, &rules.forwarded, &asker, &lines);
+        self.lines = Some((rules.clone(), lines));
+    }
+
     #[must_use]
     pub fn new(wire: Wire, facts: ClientFacts, guard: Guard, settings: Rc<RefCell<Rc<Settings>>>) -> Box<Self> {
-        Box::new(Self { http: Http1::new(wire), facts: Rc::new(facts), alarm: Alarm::new(), guard, settings, counted: (0, 0) })
+        Box::new(Self {
+            http: Http1::new(wire),
+            facts: Rc::new(facts),
+            alarm: Alarm::new(),
+            guard,
+            settings,
+            counted: (0, 0),
+            lines: None,
+        })
     }
 }

@@ -15,6 +15,7 @@ use crate::clock;
 use crate::limits::{LOG_BUFFER_BYTES, LOG_FLUSH_MS};
 
 /// One exchange, as the log is told of it.
+#[allow(missing_docs, reason = "the names are those of the log")]
 #[derive(Debug, Clone)]
 pub struct Record<'a> {
     /// When the request's head had arrived.
@@ -55,6 +56,7 @@ pub struct Record<'a> {
 }
 
 /// Who ended the exchange, and why.
+#[allow(missing_docs, reason = "the examples say it")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum End<'a> {
     /// The response was delivered whole.
@@ -68,7 +70,9 @@ pub enum End<'a> {
 /// How a line is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
+    /// One line of JSON.
     Json,
+    /// Apache's `combined`.
     Combined,
 }
 
@@ -86,6 +90,7 @@ pub struct AccessLog {
 // === impl AccessLog ===
 
 impl AccessLog {
+    /// An empty buffer before that writer.
     #[must_use]
     pub fn new(format: Format, sender: LogSender) -> Self {
         Self { format, stamp: Stamp::new(), buffer: Vec::new(), due_ms: clock::NEVER, sender }

@@ -22,7 +22,7 @@ const JSON: [u8; 256] = {
 const HEX: &[u8; 16] = b"0123456789abcdef";
 
 /// Appends what stands between the quotes of a JSON string. Whatever is not UTF-8 becomes U+FFFD.
-pub fn json(text: &[u8], out: &mut Vec<u8>) {
+pub(super) fn json(text: &[u8], out: &mut Vec<u8>) {
     let mut seen = 0_u8;
     text.iter().for_each(|byte| seen |= JSON[*byte as usize]);
     if seen == PLAIN {
@@ -58,7 +58,7 @@ fn json_char(c: char, out: &mut Vec<u8>) {
 
 /// Appends what stands between the quotes of Apache's formats: quotes and backslashes with a backslash, everything
 /// that is not printable ASCII as `\xhh`.
-pub fn apache(text: &[u8], out: &mut Vec<u8>) {
+pub(super) fn apache(text: &[u8], out: &mut Vec<u8>) {
     for byte in text {
         match byte {
             b'"' => out.extend_from_slice(b"\\\""),

@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 const FIRST: usize = 32;
 const CHUNKS: usize = 20;
 
-pub struct Grown<T> {
+pub(super) struct Grown<T> {
     chunks: [OnceLock<Box<[T]>>; CHUNKS],
 }
 
@@ -19,19 +19,19 @@ fn place(index: usize) -> (usize, usize) {
 // === impl Grown ===
 
 impl<T: Default> Grown<T> {
-    pub const fn new() -> Self {
+    pub(super) const fn new() -> Self {
         Self { chunks: [const { OnceLock::new() }; CHUNKS] }
     }
 
     /// The item, once [`Grown::ensure`] has made room for it.
     #[inline]
-    pub fn get(&self, index: usize) -> Option<&T> {
+    pub(super) fn get(&self, index: usize) -> Option<&T> {
         let (chunk, at) = place(index);
         self.chunks.get(chunk)?.get()?.get(at)
     }
 
     /// Makes room for `len` items.
-    pub fn ensure(&self, len: usize) {
+    pub(super) fn ensure(&self, len: usize) {
         for (number, chunk) in self.chunks.iter().enumerate() {
             if FIRST * ((1 << number) - 1) >= len {
                 break;
@@ -41,7 +41,7 @@ impl<T: Default> Grown<T> {
     }
 
     /// Every item there is room for.
-    pub fn iter(&self) -> impl Iterator<Item = &T> {
+    pub(super) fn iter(&self) -> impl Iterator<Item = &T> {
         self.chunks.iter().map_while(OnceLock::get).flatten()
     }
 }

@@ -19,7 +19,9 @@ use crate::limits::{LOG_FINISH_MS, LOG_QUEUE_BUFFERS, LOG_WARN_MS};
 /// Where the access log goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Target {
+    /// Standard output.
     Stdout,
+    /// A file, appended to.
     File(PathBuf),
 }
 
@@ -92,6 +94,7 @@ impl LogSink {
         Ok(Self { sender: LogSender { queue, reopen, metrics }, ended })
     }
 
+    /// An end for one more worker.
     #[must_use]
     pub fn sender(&self) -> LogSender {
         self.sender.clone()
@@ -238,6 +241,7 @@ impl Writer {
     }
 }
 
+#[expect(clippy::disallowed_types, reason = "a test looks into its disk")]
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -318,7 +322,7 @@ mod tests {
 
     #[test]
     fn nobody_waits_for_a_writer_that_is_stuck() {
-        let (let_go, stuck) = mpsc::channel();
+        let (let_go, stuck) = mpsc::sync_channel(1);
         let metrics = Metrics::new(1);
         let sink = LogSink::spawn(Target::Stdout, Box::new(Stuck(stuck)), metrics.clone()).unwrap();
         for _ in 0..LOG_QUEUE_BUFFERS + 20 {

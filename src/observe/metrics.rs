@@ -14,7 +14,8 @@ use crate::failure::Reason;
 
 macro_rules! families {
     ($($name:ident = $sample:literal, $kind:ident, [$($label:literal)*], $help:literal;)+) => {
-        $(pub const $name: Family =
+        $(#[doc = $help]
+        pub const $name: Family =
             Family { name: $sample, kind: Kind::$kind, help: $help, labels: &[$($label),*] };)+
         /// Every metric there is.
         pub const FAMILIES: &[Family] = &[$($name),+];
@@ -58,6 +59,7 @@ pub(super) const FLOWS: [(&str, &str); 4] =
 
 /// One of the four ways in which bytes pass.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the names say it")]
 pub enum Way {
     ClientReceived,
     ClientSent,
@@ -122,8 +124,11 @@ pub(super) struct FailureCounts(pub(super) [Count; Reason::ALL.len()]);
 /// What only others know, at the moment of a scrape.
 #[derive(Debug, Clone, Default)]
 pub struct UpstreamGauges {
+    /// The upstream's name.
     pub name: Arc<str>,
+    /// Requests under way.
     pub in_flight: u64,
+    /// Open connections.
     pub connections: u64,
 }
 
@@ -176,6 +181,7 @@ impl WorkerMetrics {
         }
     }
 
+    /// An attempt begins that is not the first.
     #[inline]
     pub fn retried(&self, upstream: u32) {
         if let Some(counts) = self.upstreams.get(upstream as usize) {
@@ -183,6 +189,7 @@ impl WorkerMetrics {
         }
     }
 
+    /// A connection was accepted.
     #[inline]
     pub fn accepted(&self, listener: u32) {
         if let Some(counts) = self.listeners.get(listener as usize) {
@@ -190,6 +197,7 @@ impl WorkerMetrics {
         }
     }
 
+    /// An accepted connection was closed.
     #[inline]
     pub fn closed(&self, listener: u32) {
         if let Some(counts) = self.listeners.get(listener as usize) {
@@ -197,6 +205,7 @@ impl WorkerMetrics {
         }
     }
 
+    /// An exchange failed.
     #[inline]
     pub fn failed(&self, reason: Reason) {
         if let Some(count) = self.failures.0.get(reason as usize) {
@@ -204,6 +213,7 @@ impl WorkerMetrics {
         }
     }
 
+    /// Bytes have passed.
     #[inline]
     pub fn bytes(&self, way: Way, n: u64) {
         self.bytes[way as usize].add(n);
@@ -302,6 +312,7 @@ impl Metrics {
         Alive(self.clone())
     }
 
+    /// Generations alive, over all workers.
     #[must_use]
     pub fn generations_alive(&self) -> u64 {
         self.generations_alive.load(Ordering::Relaxed).max(0).unsigned_abs()
@@ -312,6 +323,7 @@ impl Metrics {
         self.log_dropped.fetch_add(lines, Ordering::Relaxed);
     }
 
+    /// Lines lost so far.
     #[must_use]
     pub fn log_dropped_total(&self) -> u64 {
         self.log_dropped.load(Ordering::Relaxed)

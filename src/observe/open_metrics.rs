@@ -5,6 +5,7 @@ pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; cha
 
 /// What kind of metric a family is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs, reason = "OpenMetrics defines them")]
 pub enum Kind {
     Counter,
     Gauge,
@@ -17,8 +18,11 @@ pub enum Kind {
 pub struct Family {
     /// As its samples are called, with `_total` or `_info`.
     pub name: &'static str,
+    /// What kind it is.
     pub kind: Kind,
+    /// One sentence.
     pub help: &'static str,
+    /// Names of its labels.
     pub labels: &'static [&'static str],
 }
 
@@ -31,6 +35,7 @@ pub struct Text {
 // === impl Kind ===
 
 impl Kind {
+    /// As the text says it.
     #[must_use]
     pub const fn word(self) -> &'static str {
         match self {

@@ -16,6 +16,7 @@ pub struct Stamp {
 // === impl Stamp ===
 
 impl Stamp {
+    /// At the epoch.
     #[must_use]
     pub fn new() -> Self {
         let mut stamp = Self { second: 0, text: *b"0000-00-00T00:00:00", month: 0 };

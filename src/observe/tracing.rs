@@ -26,8 +26,10 @@ pub enum Format {
 /// Why events cannot be shown.
 #[derive(Debug, thiserror::Error)]
 pub enum BadSetting {
+    /// The filter cannot be read.
     #[error("{VARIABLE}: {0}")]
     Filter(String),
+    /// This was called before.
     #[error("events are being recorded already")]
     Twice,
 }

@@ -66,7 +66,7 @@ impl Fake {
         let mut fake = Self::get("/");
         let endpoint = |weight: &u32| {
             let address = Address::Ip("127.0.0.1:80".parse().unwrap());
-            Arc::new(Endpoint { address, name: "127.0.0.1:80".into(), weight: *weight, in_flight: 0.into() })
+            Arc::new(Endpoint::new(address, *weight))
         };
         fake.endpoints.list = weights.iter().map(endpoint).collect();
         fake

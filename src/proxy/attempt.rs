@@ -6,9 +6,8 @@ use crate::clock::{self, NEVER};
 use crate::failure::{Failure, Reason};
 use crate::hook::{Hook, Verdict};
 use crate::http::admit;
-use crate::http::hop_by_hop;
-use crate::http::forwarded::{self, Asker};
 use crate::http::h1::write::{self, Length, Persistence};
+use crate::http::hop_by_hop;
 use crate::http::name::{FieldName, Known};
 use crate::limits::{
     CONNECT_TIMEOUT_MS, CONTINUE_AFTER_MS, FIRST_BYTE_TIMEOUT_MS, INTERIM_RESPONSES_MAX, UPSTREAM_IDLE_TIMEOUT_MS,
@@ -28,7 +27,8 @@ pub(super) async fn run(exchange: &mut Exchange) -> Result<(), Failure> {
         let before = exchange.record.upstream_bytes_before;
         let bytes = exchange.flows.upstream.as_ref().map_or(before, |upstream| upstream.http.bytes());
         // What came before anything had left is no answer.
-        (exchange.attempt.sent, exchange.attempt.answered) = (bytes.1 > before.1, bytes.1 > before.1 && bytes.0 > before.0);
+        (exchange.attempt.sent, exchange.attempt.answered) =
+            (bytes.1 > before.1, bytes.1 > before.1 && bytes.0 > before.0);
         exchange.flows.upstream = None;
         exchange.flows.response = ResponseFlow::Idle;
         exchange.attempt.busy = None;
@@ -58,7 +58,9 @@ async fn one(exchange: &mut Exchange) -> Result<(), Failure> {
     let connection = obtain_connection(exchange).await?;
     send_head(exchange, connection);
     await_head(exchange).await?;
-    exchange.record.first_byte();
+    if exchange.parts.log.borrow().is_some() {
+        exchange.record.first_byte();
+    }
     if exchange.speaks(Hook::UpstreamResponse) {
         exchange.edit(Hook::UpstreamResponse).await?;
     }
@@ -91,14 +93,7 @@ fn forward_facts(exchange: &mut Exchange) {
     if std::mem::replace(&mut exchange.forwarded, true) {
         return;
     }
-    let facts = &exchange.flows.client.facts;
-    let asker = Asker {
-        address: facts.address(),
-        address_text: &facts.address_text,
-        secure: facts.secure,
-        trusted: facts.trusted,
-    };
-    forwarded::apply(&mut exchange.request, &exchange.settings.rules.forwarded, &asker);
+    exchange.flows.client.introduce(&mut exchange.request, &exchange.settings.rules);
 }
 
 fn balance(exchange: &mut Exchange) -> Result<(), Failure> {
@@ -134,7 +129,7 @@ async fn obtain_connection(exchange: &mut Exchange) -> Result<Connection, Failur
     let endpoint = exchange.attempt.endpoint().cloned().ok_or(Reason::NoEndpoint)?;
     let has_body = exchange.admitted.as_ref().is_some_and(|admitted| admitted.length != Length::None);
     let certain = has_body || !crate::upstream::repeat::is_idempotent(exchange.request.method());
-    if let Some(connection) = exchange.parts.pool.take(&endpoint.address, certain) {
+    if let Some(connection) = exchange.parts.pool.take(&endpoint, certain) {
         return Ok(connection);
     }
     let entry = exchange.attempt.entry.ok_or(Reason::NoUpstream)?;
@@ -214,4 +209,3 @@ pub(super) fn may_retry(exchange: &Exchange, reason: Reason) -> bool {
     };
     exchange.record.attempts < crate::limits::ATTEMPTS_MAX && crate::upstream::repeat::is_safe(tried)
 }
-

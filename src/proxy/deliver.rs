@@ -39,7 +39,12 @@ pub(super) async fn run(exchange: &mut Exchange) -> Ending {
     let length = queue_head(exchange, keep);
     loop {
         match exchange.flows.event(&mut exchange.response).await {
-            Ok(Event::ResponsePiece(piece)) => exchange.flows.pass_down(piece),
+            Ok(Event::ResponsePiece(piece)) => {
+                exchange.flows.pass_down(piece);
+                if matches!(length, Length::Exactly(_)) && exchange.flows.is_response_read() {
+                    exchange.flows.pass_down(Piece::End(None)); // no need to ask again
+                }
+            }
             Ok(Event::RequestPiece(piece)) => exchange.flows.pass_up(piece),
             Ok(Event::Flushed) => break,
             Ok(Event::ContinueDue | Event::ResponseHead) => {}
@@ -111,7 +116,8 @@ fn may_keep(exchange: &Exchange) -> bool {
     admitted.persistent
         && !undecided
         && !client_gone
-        && !(ours && (body_left || exchange.record.failed.is_some_and(|reason| reason.fault() == Fault::Client && body_left)))
+        && !(ours
+            && (body_left || exchange.record.failed.is_some_and(|reason| reason.fault() == Fault::Client && body_left)))
         && flows.client.guard.level() == Level::Running
 }
 
@@ -129,7 +135,9 @@ fn queue_head(exchange: &mut Exchange, keep: bool) -> Length {
             None => Length::None,
         },
     };
-    if let Some(pseudonym) = exchange.settings.rules.forwarded.via.as_ref().filter(|_| exchange.settings.rules.forwarded.via_response) {
+    if let Some(pseudonym) =
+        exchange.settings.rules.forwarded.via.as_ref().filter(|_| exchange.settings.rules.forwarded.via_response)
+    {
         crate::http::forwarded::via(&mut exchange.response, pseudonym);
     }
     let persistence = match (keep && length != Length::Close, says_keep_alive) {
@@ -181,7 +189,7 @@ fn give_back_upstream(exchange: &mut Exchange) {
     let http = &upstream.http;
     let clean = http.is_body_done() && http.is_flushed() && !http.has_unread() && !http.has_ended();
     if persistent && clean && request.read && !request.refused {
-        exchange.parts.pool.put(&endpoint.address, *upstream);
+        exchange.parts.pool.put(endpoint, *upstream);
     }
 }
 
@@ -193,7 +201,9 @@ async fn discard(client: &mut Client) -> bool {
         loop {
             match client.http.poll_piece(cx) {
                 std::task::Poll::Ready(Ok(Piece::End(_))) => return std::task::Poll::Ready(true),
-                std::task::Poll::Ready(Ok(Piece::Chunk(chunk))) => left = left.saturating_sub(chunk.bytes().len() as u64),
+                std::task::Poll::Ready(Ok(Piece::Chunk(chunk))) => {
+                    left = left.saturating_sub(chunk.bytes().len() as u64)
+                }
                 std::task::Poll::Ready(Err(_)) => return std::task::Poll::Ready(false),
                 std::task::Poll::Pending => break,
             }

@@ -94,8 +94,7 @@ impl Flows {
     pub(super) fn new(client: Box<Client>) -> Self {
         let client_body_ms = clock::millis(client.settings.borrow().timeouts.body);
         let never = NEVER;
-        let limits =
-            Deadlines { client_body_ms, first_byte_ms: never, upstream_idle_ms: never, total_at: never };
+        let limits = Deadlines { client_body_ms, first_byte_ms: never, upstream_idle_ms: never, total_at: never };
         let now = clock::now();
         let moved = Moved { client_at: now, upstream_at: now, ..Moved::default() };
         Self {
@@ -123,6 +122,11 @@ impl Flows {
         self.request.refused = false;
         self.moved.upstream_at = clock::now();
         self.moved.upstream_bytes = 0;
+    }
+
+    /// Whether the last byte of the response's body has been read.
+    pub(super) fn is_response_read(&self) -> bool {
+        self.upstream.as_ref().is_some_and(|upstream| upstream.http.is_body_done())
     }
 
     /// Queues a part of the request's body upstream.
@@ -177,11 +181,8 @@ impl Flows {
         let Some(upstream) = &mut self.upstream else { return Poll::Pending };
         match self.response {
             ResponseFlow::Head => {
-                let expect = Expect {
-                    request: false,
-                    head_bytes_max: UPSTREAM_HEAD_BYTES_MAX,
-                    fields_max: UPSTREAM_FIELDS_MAX,
-                };
+                let expect =
+                    Expect { request: false, head_bytes_max: UPSTREAM_HEAD_BYTES_MAX, fields_max: UPSTREAM_FIELDS_MAX };
                 let polled = upstream.http.poll_head(cx, expect, head);
                 if polled.is_ready() && upstream.reused && upstream.http.bytes().1 == self.moved.written_before {
                     // Nothing of the request has left: what came belongs to nobody, an end as well as an answer.

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::clock;
 use super::Exchange;
+use crate::clock;
 use crate::failure::{Failure, Fault, Reason};
+use crate::http::h1::write::Length;
+use crate::http::head::Version;
 use crate::http::name::Known;
 use crate::observe::access_log::{self, End};
 use crate::observe::metrics::Way;
-use crate::http::h1::write::Length;
-use crate::http::head::Version;
 
 /// The record of one exchange.
 pub(super) struct Record {

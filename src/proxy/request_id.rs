@@ -31,12 +31,9 @@ impl RequestId {
 
     /// An id of our own.
     pub(super) fn make() -> Self {
-        const HEX: &[u8; 16] = b"0123456789abcdef";
         let mut digits = [0; 32];
-        let bytes = fastrand::u128(..).to_ne_bytes();
-        for (pair, byte) in digits.chunks_exact_mut(2).zip(bytes) {
-            pair[0] = HEX[usize::from(byte >> 4)];
-            pair[1] = HEX[usize::from(byte & 15)];
+        for part in digits.chunks_exact_mut(8) {
+            part.copy_from_slice(&hexadecimal(fastrand::u32(..)));
         }
         Self(SmallVec::from_buf(digits))
     }
@@ -46,6 +43,28 @@ impl RequestId {
     }
 }
 
+/// Eight digits at once: a nibble to each byte, then the letters' distance where it is over 9.
+fn hexadecimal(number: u32) -> [u8; 8] {
+    let mut spread = u64::from(number);
+    spread = (spread | spread << 16) & 0x0000_ffff_0000_ffff;
+    spread = (spread | spread << 8) & 0x00ff_00ff_00ff_00ff;
+    spread = (spread | spread << 4) & 0x0f0f_0f0f_0f0f_0f0f;
+    let over = ((spread + 0x0606_0606_0606_0606) >> 4) & 0x0101_0101_0101_0101;
+    (spread + 0x3030_3030_3030_3030 + over * 0x27).to_be_bytes()
+}
+
 fn is_acceptable(id: &[u8]) -> bool {
     !id.is_empty() && id.len() <= REQUEST_ID_BYTES_MAX && id.iter().all(u8::is_ascii_graphic)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn digits_are_hexadecimal() {
+        for number in [0, 1, 0x9abc_def0, u32::MAX, 0x1234_5678] {
+            assert_eq!(std::str::from_utf8(&hexadecimal(number)).unwrap(), format!("{number:08x}"));
+        }
+    }
 }

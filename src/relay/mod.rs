@@ -46,7 +46,13 @@ struct Way {
 }
 
 /// Relays until both sides have ended, one breaks, or neither has said anything for `idle_ms`.
-pub async fn run(mut first: Side<'_>, mut second: Side<'_>, idle_ms: u64, alarm: &Alarm, guard: &Guard) -> (End, Moved) {
+pub async fn run(
+    mut first: Side<'_>,
+    mut second: Side<'_>,
+    idle_ms: u64,
+    alarm: &Alarm,
+    guard: &Guard,
+) -> (End, Moved) {
     let (mut there, mut back) = (Way::default(), Way::default());
     let mut moved = Moved::default();
     let mut quiet_since = clock::now();
@@ -87,7 +93,13 @@ impl Way {
 }
 
 /// Moves what can be moved one way now.
-fn pass(cx: &mut Context<'_>, way: &mut Way, from: &mut Side<'_>, to: &mut Side<'_>, moved: &mut u64) -> Result<(), Broken> {
+fn pass(
+    cx: &mut Context<'_>,
+    way: &mut Way,
+    from: &mut Side<'_>,
+    to: &mut Side<'_>,
+    moved: &mut u64,
+) -> Result<(), Broken> {
     loop {
         if way.shut {
             return Ok(());

@@ -8,9 +8,9 @@ use std::sync::atomic::AtomicUsize;
 use crate::config::diagnostic::Diagnostic;
 use crate::config::plan::{Balance, PathPattern, Plan, Use};
 use crate::hook::{Recipe, RouteId, UpstreamId};
+use crate::policy::catalogue;
 use crate::policy::routing::matching::Matcher;
 use crate::policy::routing::table::{BadRoute, RouteTable};
-use crate::policy::catalogue;
 use crate::policy::{self, Secrets};
 use crate::upstream::directory::Directory;
 
@@ -87,7 +87,9 @@ pub fn compile(plan: Arc<Plan>, number: u64, ids: &mut Ids) -> Result<Arc<Snapsh
     }
     let upstream_ids: Vec<_> = plan.upstreams.iter().map(|upstream| ids.directory.intern(&upstream.name)).collect();
     let route_ids: Vec<_> = plan.routes.iter().map(|route| ids.route(&route.name)).collect();
-    let table = Arc::new(RouteTable::new(&plan.routes, &route_ids, &upstream_ids).map_err(|bad| vec![unroutable(&plan, &bad)])?);
+    let table = Arc::new(
+        RouteTable::new(&plan.routes, &route_ids, &upstream_ids).map_err(|bad| vec![unroutable(&plan, &bad)])?,
+    );
     let mut routes = Vec::new();
     for ((route, id), mut places) in plan.routes.iter().zip(&route_ids).zip(own) {
         let to = route.to.iter().filter_map(|target| Some((*upstream_ids.get(target.upstream)?, target.weight)));

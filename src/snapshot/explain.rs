@@ -50,7 +50,9 @@ impl Snapshot {
         }
         let lost = self.table.near_misses(&head).into_iter();
         way.lost = lost.map(|(index, why)| (index, self.word(&why))).collect();
-        for (uses, stands) in [(&plan.chain, "file".to_owned()), (&listener.chain, format!("listener {}", listener.name))] {
+        for (uses, stands) in
+            [(&plan.chain, "file".to_owned()), (&listener.chain, format!("listener {}", listener.name))]
+        {
             way.seats.extend(uses.iter().map(|written| seat(written, stands.clone(), &head)));
         }
         let Some(found) = self.table.find(&head) else { return way };

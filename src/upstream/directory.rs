@@ -5,6 +5,8 @@
 //! Locks here are short and never held across an await: `names` (intern, apply, an answer of DNS) and `published`
 //! (swap or clone one `Arc`).
 
+#![expect(clippy::disallowed_types, reason = "names and published lists; no plain request comes by")]
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -58,7 +60,9 @@ pub struct Entry {
     /// Changes with the list.
     version: AtomicU64,
     published: Mutex<List>,
+    /// As configured.
     pub name: Arc<str>,
+    /// Its id, for ever.
     pub id: UpstreamId,
 }
 
@@ -76,6 +80,7 @@ pub struct Busy(Arc<Endpoint>);
 
 /// What a scrape is told of an upstream.
 #[derive(Debug, Clone)]
+#[allow(missing_docs, reason = "as in the entry")]
 pub struct Figures {
     pub name: Arc<str>,
     pub in_flight: usize,
@@ -106,6 +111,7 @@ fn enter(count: &AtomicUsize, max: Option<usize>) -> bool {
 // === impl Directory ===
 
 impl Directory {
+    /// An empty directory.
     #[must_use]
     pub fn new() -> Arc<Self> {
         Arc::new(Self::default())
@@ -257,16 +263,19 @@ impl Entry {
         if enter(&self.connections, connections_max) { Ok(Connected(self)) } else { Err(Reason::ConnectionsExceeded) }
     }
 
+    /// Requests under way.
     #[must_use]
     pub fn in_flight(&self) -> usize {
         self.in_flight.load(Ordering::Relaxed)
     }
 
+    /// Open connections.
     #[must_use]
     pub fn connections(&self) -> usize {
         self.connections.load(Ordering::Relaxed)
     }
 
+    /// Changes with the list.
     #[must_use]
     pub fn version(&self) -> u64 {
         self.version.load(Ordering::Acquire)
@@ -289,12 +298,7 @@ impl Entry {
         }
         let keep = |new: (Address, u32)| match list.iter().find(|old| same(old, &new)) {
             Some(old) => old.clone(),
-            None => Arc::new(Endpoint {
-                name: new.0.to_string().into(),
-                address: new.0,
-                weight: new.1,
-                in_flight: 0.into(),
-            }),
+            None => Arc::new(Endpoint::new(new.0, new.1)),
         };
         let next: List = wanted.into_iter().map(keep).collect();
         *list = next;
@@ -330,6 +334,7 @@ impl Busy {
         Self(endpoint)
     }
 
+    /// Which endpoint it is.
     #[must_use]
     pub fn endpoint(&self) -> &Arc<Endpoint> {
         &self.0
@@ -345,6 +350,7 @@ impl Drop for Busy {
 // === impl Seen ===
 
 impl Seen {
+    /// Nothing seen yet.
     #[must_use]
     pub fn new(directory: Arc<Directory>) -> Self {
         Self { directory, cached: Vec::new() }
@@ -390,99 +396,4 @@ impl fmt::Debug for Seen {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::clock;
-    use crate::config::diagnostic::Span;
-
-    pub fn upstream(name: &str, endpoints: &[(&str, u32)]) -> plan::Upstream {
-        let endpoint = |(address, weight): &(&str, u32)| plan::Endpoint {
-            address: Address::parse(address).unwrap(),
-            weight: *weight,
-        };
-        plan::Upstream {
-            name: name.into(),
-            span: Span::default(),
-            endpoints: endpoints.iter().map(endpoint).collect(),
-            balance: plan::Balance::RoundRobin,
-            chain: Vec::new(),
-            timeouts: plan::Timeouts::default(),
-            connections_max: None,
-            requests_max: None,
-        }
-    }
-
-    fn names(endpoints: &Endpoints) -> Vec<&str> {
-        endpoints.list.iter().map(|endpoint| &*endpoint.name).collect()
-    }
-
-    #[test]
-    fn endpoints_keep_their_identity_across_reloads() {
-        let directory = Directory::new();
-        let mut seen = Seen::new(directory.clone());
-        directory.apply(&[upstream("shop", &[("10.0.0.1:80", 1), ("10.0.0.2:80", 1)])]);
-        let id = directory.intern("shop");
-        let before = seen.endpoints(id);
-        let busy = Busy::new(before.list[1].clone());
-        directory.apply(&[upstream("other", &[("10.0.0.9:80", 1)]), upstream("shop", &[("10.0.0.2:80", 1)])]);
-        let after = seen.endpoints(id);
-        assert_ne!(after.version, before.version);
-        assert_eq!(names(&after), ["10.0.0.2:80"]);
-        assert!(Arc::ptr_eq(&after.list[0], busy.endpoint()));
-        assert_eq!(after.list[0].in_flight.load(Ordering::Relaxed), 1);
-        directory.apply(&[upstream("shop", &[("10.0.0.2:80", 1)])]);
-        assert_eq!(seen.endpoints(id).version, after.version, "nothing changed");
-        directory.apply(&[]);
-        assert!(seen.endpoints(id).list.is_empty());
-        assert_eq!(directory.intern("shop"), id, "a name keeps its id");
-        drop(busy);
-        assert_eq!(before.list[1].in_flight.load(Ordering::Relaxed), 0);
-        assert!(seen.endpoints(UpstreamId(99)).list.is_empty());
-    }
-
-    #[test]
-    fn an_answer_changes_every_upstream_that_names_the_host() {
-        let directory = Directory::new();
-        let mut seen = Seen::new(directory.clone());
-        let host: Arc<str> = "app.test".into();
-        let answer = |last: &[u8]| DnsAnswer {
-            addresses: last.iter().map(|last| IpAddr::from([10, 0, 0, *last])).collect(),
-            due: clock::precise(),
-        };
-        directory.answered(&host, answer(&[1]));
-        directory.apply(&[upstream("a", &[("app.test:80", 2)]), upstream("b", &[("app.test:81", 1), ("[::1]:9", 1)])]);
-        let (a, b) = (directory.intern("a"), directory.intern("b"));
-        assert_eq!(names(&seen.endpoints(a)), ["10.0.0.1:80"]);
-        directory.answered(&host, answer(&[2, 1, 2]));
-        assert_eq!(names(&seen.endpoints(a)), ["10.0.0.1:80", "10.0.0.2:80"]);
-        assert_eq!(names(&seen.endpoints(b)), ["10.0.0.1:81", "10.0.0.2:81", "[::1]:9"]);
-        let version = seen.endpoints(a).version;
-        directory.answered(&host, answer(&[1, 2]));
-        assert_eq!(seen.endpoints(a).version, version, "another order is no change");
-        directory.apply(&[]);
-        assert!(directory.answer("app.test").is_none());
-    }
-
-    #[test]
-    fn limits_hold_process_wide() {
-        let directory = Directory::new();
-        let id = directory.intern("shop");
-        let entry = directory.entry(id).unwrap();
-        let first = entry.enter(Some(2)).unwrap();
-        let _second = entry.enter(None).unwrap();
-        assert_eq!(entry.enter(Some(2)).unwrap_err(), Reason::RequestsExceeded);
-        drop(first);
-        let _third = entry.enter(Some(2)).unwrap();
-        let _one = entry.connect(Some(1)).unwrap();
-        assert_eq!(entry.connect(Some(1)).unwrap_err(), Reason::ConnectionsExceeded);
-        assert_eq!((directory.figures()[0].in_flight, directory.figures()[0].connections), (2, 1));
-        let threads: Vec<_> = (0..4)
-            .map(|_| {
-                std::thread::spawn(move || {
-                    (0..1000).filter(|_| entry.enter(Some(3)).map(std::mem::forget).is_ok()).count()
-                })
-            })
-            .collect();
-        assert_eq!(threads.into_iter().map(|thread| thread.join().unwrap()).sum::<usize>(), 1);
-    }
-}
+mod tests;

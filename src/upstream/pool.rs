@@ -7,8 +7,9 @@ use std::task::{Context, Waker};
 
 use super::directory::Connected;
 use crate::clock;
+use crate::hook::Endpoint;
 use crate::limits::{POOL_IDLE_MS, POOL_IDLE_PER_ENDPOINT_MAX};
-use crate::wire::{Address, Http1};
+use crate::wire::Http1;
 
 /// A connection to an endpoint.
 pub struct Connection {
@@ -22,7 +23,7 @@ pub struct Connection {
 /// The idle connections of one worker.
 #[derive(Default)]
 pub struct Pool {
-    idle: RefCell<HashMap<Address, Vec<Idle>, foldhash::fast::RandomState>>,
+    idle: RefCell<HashMap<u64, Vec<Idle>, foldhash::fast::RandomState>>,
 }
 
 struct Idle {
@@ -40,9 +41,9 @@ impl Pool {
 
     /// The connection that was used last, if one is still good. Bytes or an end on an idle connection close it: they
     /// never answer the next request. `certain`: ask the kernel too, for a request that cannot be repeated.
-    pub fn take(&self, address: &Address, certain: bool) -> Option<Connection> {
+    pub fn take(&self, endpoint: &Endpoint, certain: bool) -> Option<Connection> {
         let mut idle = self.idle.borrow_mut();
-        let list = idle.get_mut(address)?;
+        let list = idle.get_mut(&endpoint.number)?;
         while let Some(mut entry) = list.pop() {
             if entry.is_good() && (!certain || entry.connection.http.wire().is_quiet()) {
                 entry.connection.reused = true;
@@ -53,16 +54,16 @@ impl Pool {
     }
 
     /// Keeps a connection whose exchange ended cleanly.
-    pub fn put(&self, address: &Address, connection: Connection) {
+    pub fn put(&self, endpoint: &Endpoint, connection: Connection) {
         let entry = Idle { connection, since_ms: clock::now() };
         let mut idle = self.idle.borrow_mut();
-        if let Some(list) = idle.get_mut(address) {
+        if let Some(list) = idle.get_mut(&endpoint.number) {
             if list.len() < POOL_IDLE_PER_ENDPOINT_MAX {
                 list.push(entry);
             }
             return;
         }
-        idle.insert(address.clone(), vec![entry]);
+        idle.insert(endpoint.number, vec![entry]);
     }
 
     /// Closes what has been idle for too long, or has ended meanwhile. Called about once a second.

@@ -278,7 +278,13 @@ impl Http1 {
             }
         }
         let bytes = buffer.bytes();
-        let Some(length) = parse::find_end(bytes, self.scanned)? else {
+        // What is known to be no whole head is only looked at for its end, so that a slow sender costs no more than
+        // its bytes.
+        let whole = self.scanned == 0 || parse::find_end(bytes, self.scanned)?.is_some();
+        let parse = if expect.request { parse::request } else { parse::response };
+        let parsed = if whole { parse(bytes, expect.fields_max, head)? } else { None };
+        let Some(length) = parsed else {
+            parse::find_end(bytes, self.scanned)?;
             self.scanned = bytes.len();
             if bytes.len() < expect.head_bytes_max {
                 return Ok(None);
@@ -288,8 +294,6 @@ impl Http1 {
         if length > expect.head_bytes_max {
             return Err(too_large(bytes, expect));
         }
-        let parse = if expect.request { parse::request } else { parse::response };
-        parse(bytes.get(..length).unwrap_or_default(), expect.fields_max, head)?;
         buffer.consume(length);
         if buffer.is_empty() {
             self.inbox = None;
@@ -327,6 +331,10 @@ impl Http1 {
 impl Queue {
     /// Writes once; `None`: nothing is left.
     fn poll_write(&self, wire: &mut Wire, cx: &mut Context<'_>) -> Option<Poll<io::Result<usize>>> {
+        if self.chunk.is_none() && self.after.is_empty() {
+            let rest = self.before.get(self.sent..).filter(|rest| !rest.is_empty())?;
+            return Some(wire.poll_write(cx, &[IoSlice::new(rest)]));
+        }
         let chunk = self.chunk.as_ref().map_or(&[][..], Chunk::bytes);
         let parts = [self.before.as_slice(), chunk, self.after.as_slice()];
         let mut slices = [IoSlice::new(&[]), IoSlice::new(&[]), IoSlice::new(&[])];

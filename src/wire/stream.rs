@@ -38,10 +38,11 @@ impl Wire {
 
     /// Writes what the other side takes now.
     pub fn poll_write(&mut self, cx: &mut Context<'_>, slices: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
-        match self {
-            Self::Tcp(stream) => Pin::new(stream).poll_write_vectored(cx, slices),
-            Self::Unix(stream) => Pin::new(stream).poll_write_vectored(cx, slices),
-            Self::Memory(end) => match slices.iter().find(|slice| !slice.is_empty()) {
+        match (self, slices) {
+            (Self::Tcp(stream), [one]) => Pin::new(stream).poll_write(cx, one),
+            (Self::Tcp(stream), _) => Pin::new(stream).poll_write_vectored(cx, slices),
+            (Self::Unix(stream), _) => Pin::new(stream).poll_write_vectored(cx, slices),
+            (Self::Memory(end), _) => match slices.iter().find(|slice| !slice.is_empty()) {
                 Some(slice) => end.poll_write(cx, slice),
                 None => Poll::Ready(Ok(0)),
             },

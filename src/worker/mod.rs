@@ -74,7 +74,8 @@ fn live(birth: Birth, messages: mailbox::Messages) -> std::io::Result<()> {
     let looks = || {
         clock::refresh();
     };
-    let runtime = Builder::new_current_thread().enable_all().on_thread_unpark(looks).build_local(LocalOptions::default())?;
+    let runtime =
+        Builder::new_current_thread().enable_all().on_thread_unpark(looks).build_local(LocalOptions::default())?;
     runtime.block_on(async move {
         clock::refresh();
         tokio::task::spawn_local(clock::drive());

@@ -19,7 +19,9 @@ fn responses_end_where_the_origin_ended_them() {
             let answer: &[u8] = match &*request.target {
                 "/length" => b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc",
                 "/empty" => b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
-                "/chunked" => b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1;a=b\r\na\r\n2\r\nbc\r\n0\r\n\r\n",
+                "/chunked" => {
+                    b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1;a=b\r\na\r\n2\r\nbc\r\n0\r\n\r\n"
+                }
                 "/204" => b"HTTP/1.1 204 No Content\r\n\r\n",
                 "/204-length" => b"HTTP/1.1 204 No Content\r\nContent-Length: 0\r\n\r\n",
                 "/304" => b"HTTP/1.1 304 Not Modified\r\nContent-Length: 3\r\nETag: \"a\"\r\n\r\n",
@@ -49,7 +51,10 @@ fn responses_end_where_the_origin_ended_them() {
         client.send_request("GET", target, &[], b"");
         let response = client.read_response();
         assert_eq!((response.status, &*response.text(), response.framing), (status, body, framing), "{target}");
-        assert_eq!(response.field("content-length").is_some(), matches!(target, "/length" | "/empty" | "/304" | "/no-phrase"));
+        assert_eq!(
+            response.field("content-length").is_some(),
+            matches!(target, "/length" | "/empty" | "/304" | "/no-phrase")
+        );
     }
 }
 
@@ -77,7 +82,12 @@ fn request_bodies_arrive_as_they_were_framed() {
     let mut client = Client::connect(proxy.addr());
     client.send_request("POST", "/length", &[], b"abc");
     client.send_request("POST", "/zero", &[("Content-Length", "0")], b"");
-    client.send_request("POST", "/chunked", &[("Transfer-Encoding", "chunked")], b"1;a=\"b\"\r\na\r\n2\r\nbc\r\n0\r\n\r\n");
+    client.send_request(
+        "POST",
+        "/chunked",
+        &[("Transfer-Encoding", "chunked")],
+        b"1;a=\"b\"\r\na\r\n2\r\nbc\r\n0\r\n\r\n",
+    );
     client.send_request("POST", "/none", &[], b"");
     for _ in 0..4 {
         assert_eq!(client.read_response().status, 200);
@@ -181,7 +191,8 @@ fn a_final_answer_instead_of_100_ends_the_connection() {
 #[test]
 fn early_hints_reach_clients_that_know_them() {
     let origin = Origin::start(|_| {
-        [&b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </b>\r\n\r\n"[..], &ok("x")].concat()
+        [&b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </b>\r\n\r\n"[..], &ok("x")]
+            .concat()
     });
     let proxy = Proxy::to(&origin.endpoint());
     let mut client = Client::connect(proxy.addr());
@@ -214,8 +225,13 @@ fn http_10_clients_get_what_they_understand() {
     }
     client.send("GET /chunked HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
     let response = client.read_response();
-    assert_eq!((&*response.text(), response.framing, response.field("connection")), ("abc", Framing::Close, Some("close")));
-    assert!(origin.requests().iter().all(|request| request.field("connection").is_none() && request.version == "HTTP/1.1"));
+    assert_eq!(
+        (&*response.text(), response.framing, response.field("connection")),
+        ("abc", Framing::Close, Some("close"))
+    );
+    assert!(
+        origin.requests().iter().all(|request| request.field("connection").is_none() && request.version == "HTTP/1.1")
+    );
 }
 
 #[test]
@@ -228,7 +244,11 @@ fn pipelined_requests_are_answered_in_order() {
         match number % 3 {
             0 => all += &format!("GET /{number} HTTP/1.1\r\nHost: a\r\n\r\n"),
             1 => all += &format!("POST /{number} HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nabcde\r\n"),
-            _ => all += &format!("POST /{number} HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nabcde\r\n0\r\n\r\n"),
+            _ => {
+                all += &format!(
+                    "POST /{number} HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nabcde\r\n0\r\n\r\n"
+                )
+            }
         }
     }
     client.send(all);

@@ -204,7 +204,9 @@ fn a_response_that_is_cut_is_seen_to_be_cut() {
 
 #[test]
 fn an_origin_that_goes_before_or_inside_its_head_is_a_bad_gateway() {
-    for (bytes, reset) in [("", false), ("", true), ("HTTP/1.1 200 OK\r\nX: a", false), ("HTTP/1.1 200 OK\r\nX: a", true)] {
+    for (bytes, reset) in
+        [("", false), ("", true), ("HTTP/1.1 200 OK\r\nX: a", false), ("HTTP/1.1 200 OK\r\nX: a", true)]
+    {
         let origin = Origin::script(move |conn| {
             conn.read_request();
             conn.send(bytes);
@@ -314,5 +316,9 @@ fn many_clients_share_few_connections() {
     for _ in 0..40 {
         assert_eq!(ask(&mut Client::connect(proxy.addr()), "GET", b"").0, 200);
     }
-    assert!(most.load(Ordering::Relaxed) <= 4, "{} connections for one request at a time", most.load(Ordering::Relaxed));
+    assert!(
+        most.load(Ordering::Relaxed) <= 4,
+        "{} connections for one request at a time",
+        most.load(Ordering::Relaxed)
+    );
 }

@@ -72,12 +72,20 @@ fn white_space_out_of_place_is_refused() {
         ("folded value (space)", 400, "GET / HTTP/1.1\r\nHost: a\r\nX: a\r\n b\r\n\r\n"),
         ("folded value (tab)", 400, "GET / HTTP/1.1\r\nHost: a\r\nX: a\r\n\tb\r\n\r\n"),
         ("folded Host", 400, "GET / HTTP/1.1\r\nHost: a\r\n .example\r\n\r\n"),
-        ("folded Transfer-Encoding", 400, "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding:\r\n chunked\r\n\r\n0\r\n\r\n"),
+        (
+            "folded Transfer-Encoding",
+            400,
+            "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding:\r\n chunked\r\n\r\n0\r\n\r\n",
+        ),
         ("white space before the first field", 400, "GET / HTTP/1.1\r\n Host: a\r\n\r\n"),
         ("a line of white space", 400, "GET / HTTP/1.1\r\nHost: a\r\n \r\n\r\n"),
         ("space before the colon", 400, "GET / HTTP/1.1\r\nHost : a\r\n\r\n"),
         ("tab before the colon", 400, "GET / HTTP/1.1\r\nHost: a\r\nX\t: a\r\n\r\n"),
-        ("space before the colon of Content-Length", 400, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length : 3\r\n\r\nabc"),
+        (
+            "space before the colon of Content-Length",
+            400,
+            "POST / HTTP/1.1\r\nHost: a\r\nContent-Length : 3\r\n\r\nabc",
+        ),
         ("space in a name", 400, "GET / HTTP/1.1\r\nHost: a\r\nX Y: a\r\n\r\n"),
         ("two spaces before the target", 400, "GET  / HTTP/1.1\r\nHost: a\r\n\r\n"),
         ("two spaces before the version", 400, "GET /  HTTP/1.1\r\nHost: a\r\n\r\n"),
@@ -214,13 +222,19 @@ fn lengths_that_two_parsers_may_read_differently_are_refused() {
         ("two words", 400, "Transfer-Encoding: chunked x"),
         ("an unknown expectation", 417, "Expect: 200-ok\r\nContent-Length: 3"),
     ];
-    let heads: Vec<String> =
-        ROWS.iter().map(|(_, _, fields)| format!("POST / HTTP/1.1\r\nHost: a\r\n{fields}\r\n\r\n3\r\nabc\r\n0\r\n\r\n")).collect();
+    let heads: Vec<String> = ROWS
+        .iter()
+        .map(|(_, _, fields)| format!("POST / HTTP/1.1\r\nHost: a\r\n{fields}\r\n\r\n3\r\nabc\r\n0\r\n\r\n"))
+        .collect();
     let rows = ROWS.iter().zip(&heads).map(|((defect, status, _), head)| (*defect, *status, &*head.clone().leak()));
     refuse(&rows.collect::<Vec<Row>>());
     refuse(&[
         ("chunked in HTTP/1.0", 400, "POST / HTTP/1.0\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
-        ("vertical tab before chunked", 400, "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: \x0bchunked\r\n\r\n0\r\n\r\n"),
+        (
+            "vertical tab before chunked",
+            400,
+            "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: \x0bchunked\r\n\r\n0\r\n\r\n",
+        ),
     ]);
 }
 
@@ -360,7 +374,9 @@ fn a_head_may_arrive_byte_by_byte() {
     let origin = Origin::answering(origin::ok("x"));
     let proxy = Proxy::to(&origin.endpoint());
     let mut client = Client::connect(proxy.addr());
-    for byte in b"\r\n\r\nPOST /a HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n2;x=y\r\nab\r\n0\r\nA: b\r\n\r\n" {
+    for byte in
+        b"\r\n\r\nPOST /a HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n2;x=y\r\nab\r\n0\r\nA: b\r\n\r\n"
+    {
         client.send([*byte]);
     }
     assert_eq!(client.read_response().status, 200);

@@ -6,7 +6,8 @@ use crate::harness::origin::ok;
 use crate::harness::wire::Cut;
 use crate::harness::{Client, Conn, Origin, Proxy};
 
-const SWITCH: &str = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: x\r\n\r\n";
+const SWITCH: &str =
+    "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: x\r\n\r\n";
 const ASK: &str = "GET /chat HTTP/1.1\r\nHost: a\r\nConnection: keep-alive, Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: k\r\n\r\n";
 
 /// An origin that agrees to every upgrade and then runs `tunnel`.
@@ -36,7 +37,9 @@ fn bytes_go_both_ways_after_101() {
     client.send(ASK);
     let head = client.read_head();
     assert_eq!(head.status, 101);
-    let field = |name: &str| head.fields.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, v)| v.to_ascii_lowercase());
+    let field = |name: &str| {
+        head.fields.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, v)| v.to_ascii_lowercase())
+    };
     assert_eq!((field("connection").as_deref(), field("upgrade").as_deref()), (Some("upgrade"), Some("websocket")));
     assert_eq!(field("sec-websocket-accept").as_deref(), Some("x"));
     for words in ["hello", "\0\r\n\r\n", "GET / HTTP/1.1\r\n\r\n"] {

@@ -2,6 +2,7 @@
 
 pub mod framing;
 pub mod parse;
+mod tokens;
 pub mod trailers;
 pub mod transfer_coding;
 pub mod write;

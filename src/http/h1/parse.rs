@@ -1,16 +1,10 @@
-//! A head from bytes: httparse tokenises, the strictness above it is ours.
-//!
-//! What is stricter than httparse: every line ends with CRLF, the head is bounded in bytes and lines, and a higher minor
-//! version of HTTP/1 is read as 1.1 (RFC 9110 section 2.5).
+//! A head from bytes. Every line ends with CRLF, the head is bounded in lines by who asks and in bytes by who reads, and
+//! a higher minor version of HTTP/1 is read as 1.1 (RFC 9110 section 2.5).
 
-use std::mem::MaybeUninit;
-
-use httparse::{Error, Header};
-
+use super::tokens::{self, Line, Tokens};
 use crate::failure::Reason;
 use crate::http::head::{Field, Head, Range, Start, State, Verb, Version};
 use crate::http::name::Known;
-use crate::limits::FIELDS_CEILING;
 
 /// Looks for the empty line that ends a head, from byte `from` of `bytes` on (what was looked at before need not be
 /// again). Returns the length of the head with that line.
@@ -48,122 +42,125 @@ pub fn leading_lines(bytes: &[u8]) -> Result<usize, Reason> {
     }
 }
 
-/// Parses a whole request head, as [`find_end`] cut it.
-pub fn request(bytes: &[u8], fields_max: usize, head: &mut Head) -> Result<(), Reason> {
+/// Parses a request head at the start of `bytes`. `Ok(Some(n))`: it was `n` bytes long; `Ok(None)`: it is not all there.
+//= rfc9112#section-3
+//# request-line = method SP request-target SP HTTP-version
+pub fn request(bytes: &[u8], fields_max: usize, head: &mut Head) -> Result<Option<usize>, Reason> {
     head.clear();
-    head.bytes.extend_from_slice(bytes);
-    match tokenise_request(&head.bytes, fields_max, &mut head.fields, &mut head.present) {
-        Err(Reason::BadVersion) => lower_minor_version(&mut head.bytes)?,
-        Err(reason) => return Err(reason),
-        Ok((start, version)) => {
-            (head.start, head.version) = (start, version);
-            drop_empty_line(head);
-            return Ok(());
-        }
+    let method_end = tokens::token_end(bytes, 0);
+    match bytes.get(method_end) {
+        Some(b' ') if method_end > 0 => {}
+        Some(_) => return Err(Reason::BadRequestLine),
+        None => return Ok(None),
     }
-    head.fields.clear();
-    let (start, version) = tokenise_request(&head.bytes, fields_max, &mut head.fields, &mut head.present)?;
-    (head.start, head.version) = (start, version);
-    drop_empty_line(head);
-    Ok(())
+    let target_at = method_end + 1;
+    let target_end = tokens::target_end(bytes, target_at);
+    match bytes.get(target_end) {
+        Some(b' ') if target_end > target_at => {}
+        Some(b' ' | b'\r' | b'\n' | b'\t') => return Err(Reason::BadRequestLine),
+        Some(_) => return Err(Reason::BadTarget),
+        None => return Ok(None),
+    }
+    let Some((version, fields_at)) = version(bytes, target_end + 1)? else { return Ok(None) };
+    let method = Range { at: 0, len: method_end as u32 };
+    let target = Range { at: target_at as u32, len: (target_end - target_at) as u32 };
+    let verb = Verb::of(bytes.get(..method_end).unwrap_or_default());
+    head.version = version;
+    head.start = Start::Request { method, verb, target, path_len: target.len };
+    fields(bytes, fields_at, fields_max, head)
 }
 
-/// Parses a whole response head. Every defect is [`Reason::BadResponse`] with the true one in the log.
-pub fn response(bytes: &[u8], fields_max: usize, head: &mut Head) -> Result<(), Reason> {
+/// Parses a response head at the start of `bytes`, as [`request`] does.
+//= rfc9112#section-4
+//# status-line = HTTP-version SP status-code SP [ reason-phrase ]
+pub fn response(bytes: &[u8], fields_max: usize, head: &mut Head) -> Result<Option<usize>, Reason> {
     head.clear();
-    head.bytes.extend_from_slice(bytes);
-    let mut table = [const { MaybeUninit::<Header<'_>>::uninit() }; FIELDS_CEILING];
-    let table = table.get_mut(..fields_max.min(FIELDS_CEILING)).unwrap_or_default();
-    let mut parsed = httparse::Response::new(&mut []);
-    let config = httparse::ParserConfig::default();
-    let end = config.parse_response_with_uninit_headers(&mut parsed, &head.bytes, table).map_err(reason_of)?;
-    if end != httparse::Status::Complete(head.bytes.len()) {
+    let known = bytes.len().min(7);
+    if bytes.get(..known) != b"HTTP/1.".get(..known) {
         return Err(Reason::BadResponse);
     }
-    let base = head.bytes.as_ptr() as usize;
-    head.version = version_of(parsed.version);
-    let reason = parsed.reason.map_or(Range::default(), |text| range(base, text.as_bytes()));
-    let status = parsed.code.unwrap_or(0);
-    if !(100..=599).contains(&status) {
+    let Some(line) = bytes.first_chunk::<13>() else { return Ok(None) };
+    let [.., minor @ b'0'..=b'9', b' ', a @ b'1'..=b'5', b @ b'0'..=b'9', c @ b'0'..=b'9', _] = *line else {
         return Err(Reason::BadResponse);
+    };
+    let status = u16::from(a - b'0') * 100 + u16::from(b - b'0') * 10 + u16::from(c - b'0');
+    // Origins that have no reason to give often forget the space before it.
+    let reason_at = if line[12] == b' ' { 13 } else { 12 };
+    let reason_end = tokens::text_end(bytes, reason_at);
+    match (bytes.get(reason_end), bytes.get(reason_end + 1)) {
+        (Some(b'\r'), Some(b'\n')) if reason_at == 13 || reason_end == 12 => {}
+        (None | Some(b'\r'), None) => return Ok(None),
+        _ => return Err(Reason::BadResponse),
     }
+    head.version = if minor == b'0' { Version::Http10 } else { Version::Http11 };
+    let reason = Range { at: reason_at as u32, len: (reason_end - reason_at) as u32 };
     head.start = Start::Response { status, reason };
-    collect(base, parsed.headers, &mut head.fields, &mut head.present);
-    drop_empty_line(head);
-    Ok(())
+    fields(bytes, reason_end + 2, fields_max, head)
 }
 
-/// The line that ended the head goes, so that lines which are added stand right behind those that arrived.
-fn drop_empty_line(head: &mut Head) {
-    head.bytes.truncate(head.bytes.len().saturating_sub(2));
-}
-
-fn tokenise_request(
-    bytes: &[u8],
-    fields_max: usize,
-    fields: &mut Vec<Field>,
-    present: &mut u32,
-) -> Result<(Start, Version), Reason> {
-    let mut table = [const { MaybeUninit::<Header<'_>>::uninit() }; FIELDS_CEILING];
-    let table = table.get_mut(..fields_max.min(FIELDS_CEILING)).unwrap_or_default();
-    let mut parsed = httparse::Request::new(&mut []);
-    let end = parsed.parse_with_uninit_headers(bytes, table).map_err(reason_of)?;
-    if end != httparse::Status::Complete(bytes.len()) {
-        return Err(Reason::BadRequestLine);
-    }
-    let (method, target) = (parsed.method.unwrap_or_default(), parsed.path.unwrap_or_default());
-    let base = bytes.as_ptr() as usize;
-    let verb = Verb::of(method.as_bytes());
-    let (method, target) = (range(base, method.as_bytes()), range(base, target.as_bytes()));
-    collect(base, parsed.headers, fields, present);
-    Ok((Start::Request { method, verb, target, path_len: target.len }, version_of(parsed.version)))
-}
-
-fn collect(base: usize, headers: &[Header<'_>], fields: &mut Vec<Field>, present: &mut u32) {
-    fields.reserve(headers.len() + 8);
-    for header in headers {
-        let (name, value) = (range(base, header.name.as_bytes()), range(base, header.value));
-        let known = Known::of(header.name.as_bytes());
-        *present |= known.bit();
-        fields.push(Field {
-            name_at: name.at,
-            value_at: value.at,
-            value_len: value.len,
-            name_len: name.len as u16,
-            known,
-            state: State::Line,
-        });
-    }
-}
-
-/// HTTP/1.2 to HTTP/1.9 are processed as 1.1; another major version is not for us.
-fn lower_minor_version(bytes: &mut [u8]) -> Result<(), Reason> {
-    let line = memchr::memchr(b'\r', bytes).unwrap_or(0);
-    let Some(version) = bytes.get_mut(line.saturating_sub(9)..line) else { return Err(Reason::BadRequestLine) };
-    match version {
-        [b' ', b'H', b'T', b'T', b'P', b'/', b'1', b'.', minor @ b'2'..=b'9'] => {
-            *minor = b'1';
-            Ok(())
+/// The version and the line end behind it; `None`: they are not all there.
+fn version(bytes: &[u8], at: usize) -> Result<Option<(Version, usize)>, Reason> {
+    let rest = bytes.get(at..).unwrap_or_default();
+    let Some(line) = rest.first_chunk::<10>() else {
+        let known = rest.len().min(5);
+        return if rest.get(..known) == b"HTTP/".get(..known) { Ok(None) } else { Err(Reason::BadVersion) };
+    };
+    let version = match line {
+        [b'H', b'T', b'T', b'P', b'/', b'1', b'.', minor @ b'0'..=b'9', ..] => {
+            if *minor == b'0' {
+                Version::Http10
+            } else {
+                Version::Http11
+            }
         }
-        [b' ', b'H', b'T', b'T', b'P', b'/', b'0' | b'2'..=b'9', b'.', b'0'..=b'9'] => Err(Reason::VersionUnsupported),
-        _ => Err(Reason::BadVersion),
+        [b'H', b'T', b'T', b'P', b'/', b'0'..=b'9', b'.', b'0'..=b'9', b'\r', b'\n'] => {
+            return Err(Reason::VersionUnsupported);
+        }
+        _ => return Err(Reason::BadVersion),
+    };
+    match line[8..] {
+        [b'\r', b'\n'] => Ok(Some((version, at + 10))),
+        [b'\n', _] => Err(Reason::BareLineEnd),
+        _ => Err(Reason::BadRequestLine),
     }
 }
 
-fn version_of(minor: Option<u8>) -> Version {
-    if minor == Some(0) { Version::Http10 } else { Version::Http11 }
-}
-
-fn reason_of(error: Error) -> Reason {
-    match error {
-        Error::HeaderName | Error::HeaderValue => Reason::BadField,
-        Error::NewLine => Reason::BareLineEnd,
-        Error::TooManyHeaders => Reason::TooManyFields,
-        Error::Version => Reason::BadVersion,
-        Error::Token | Error::Status => Reason::BadRequestLine,
+/// Reads field lines up to the empty one, and copies the head into its arena without that.
+fn fields(bytes: &[u8], mut at: usize, fields_max: usize, head: &mut Head) -> Result<Option<usize>, Reason> {
+    let mut present = 0;
+    loop {
+        match tokens::line(bytes, at)? {
+            Line::Field(tokens, next) => {
+                if head.fields.len() == fields_max {
+                    return Err(Reason::TooManyFields);
+                }
+                let field = field(bytes, &tokens);
+                present |= field.known.bit();
+                head.fields.push(field);
+                at = next;
+            }
+            Line::End(end) => {
+                head.bytes.extend_from_slice(bytes.get(..at).unwrap_or_default());
+                head.present = present;
+                return Ok(Some(end));
+            }
+            Line::Partial => return Ok(None),
+        }
     }
 }
 
-fn range(base: usize, part: &[u8]) -> Range {
-    Range { at: (part.as_ptr() as usize).saturating_sub(base) as u32, len: part.len() as u32 }
+fn field(bytes: &[u8], tokens: &Tokens) -> Field {
+    let name = bytes.get(tokens.name_at..tokens.name_at + tokens.name_len).unwrap_or_default();
+    Field {
+        name_at: tokens.name_at as u32,
+        value_at: tokens.value_at as u32,
+        value_len: tokens.value_len as u32,
+        name_len: tokens.name_len as u16,
+        known: Known::of(name),
+        state: State::Line,
+    }
 }
+
+#[cfg(test)]
+#[path = "parse_tests.rs"]
+mod parse_tests;

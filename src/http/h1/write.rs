@@ -84,7 +84,7 @@ fn fields(head: &Head, length: Length, out: &mut Vec<u8>) {
         if field.state == State::Line && !(drop_length && field.known == Known::ContentLength) {
             let end = (field.value_at + field.value_len) as usize;
             // Nothing but CRLF and white space between two lines: they were written behind each other.
-            let follows = run.1 > 0 && begin > run.1 && is_gap(head.bytes.get(run.1..begin));
+            let follows = run.1 > 0 && (begin == run.1 + 2 || begin > run.1 && is_gap(head.bytes.get(run.1..begin)));
             if !follows {
                 copy(head, run, out);
                 run.0 = begin;

@@ -34,8 +34,10 @@ pub(super) enum Path {
 }
 
 /// What is asked beside host and path.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(super) struct Predicates {
+    /// Nothing is asked: the common case, told by one look.
+    free: bool,
     pub(super) methods: Box<[String]>,
     pub(super) headers: Box<[(FieldName, Value)]>,
     pub(super) query: Box<[(Box<str>, Value)]>,
@@ -75,13 +77,15 @@ pub struct BadPattern(pub String);
 
 /// The host a request asks for: no port, no closing dot, case as it was sent.
 #[must_use]
+#[inline]
 pub fn host_of(head: &Head) -> &[u8] {
     let field = head.known(Known::Host).unwrap_or_default();
-    let host = match (field.first(), memchr::memchr(b']', field)) {
-        (Some(b'['), Some(end)) => &field[..=end],
-        _ => memchr::memrchr(b':', field).map_or(field, |colon| &field[..colon]),
-    };
-    host.strip_suffix(b".").unwrap_or(host)
+    let mut host = field;
+    while let [front @ .., b'0'..=b'9'] = host {
+        host = front;
+    }
+    let host = if let [front @ .., b':'] = host { front } else { field };
+    if let [front @ .., b'.'] = host { front } else { host }
 }
 
 // === impl Matcher ===
@@ -199,11 +203,16 @@ impl Predicates {
         for (name, value) in &matching.query {
             query.push((name.as_str().into(), Value::new(value)?));
         }
-        Ok(Self { methods: matching.methods.clone().into(), headers: headers.into(), query: query.into() })
+        let free = matching.methods.is_empty() && headers.is_empty() && query.is_empty();
+        Ok(Self { free, methods: matching.methods.clone().into(), headers: headers.into(), query: query.into() })
     }
 
     #[inline]
     pub(super) fn matches(&self, head: &Head) -> bool {
+        self.free || self.all_match(head)
+    }
+
+    fn all_match(&self, head: &Head) -> bool {
         self.method_matches(head)
             && self.headers.iter().all(|(name, value)| value.matches_field(name, head))
             && self.query.iter().all(|(name, value)| value.matches_query(name, head.query()))

@@ -6,11 +6,9 @@
 //! asked, over all hosts. The order in which routes were written never matters.
 
 use std::cmp::Reverse;
-use std::collections::HashMap;
 use std::sync::Arc;
 
-use foldhash::fast::RandomState;
-
+use super::hosts::Hosts;
 use super::matching::{BadPattern, Matcher, Why, host_of};
 use super::tree::Tree;
 use crate::config::plan::{HostPattern, Route};
@@ -21,12 +19,8 @@ use crate::http::head::Head;
 /// Every route, by what it matches. Shared by all workers.
 #[derive(Debug)]
 pub struct RouteTable {
-    exact: HashMap<Box<[u8]>, usize, RandomState>,
-    suffixes: HashMap<Box<[u8]>, usize, RandomState>,
-    /// Bytes of the longest suffix, so that a long host costs no more look-ups than it may find.
-    suffix_longest: usize,
-    hostless: Option<usize>,
-    /// By host, as the three above point to them.
+    hosts: Hosts,
+    /// By host pattern, as `hosts` points to them.
     trees: Vec<Tree>,
     /// In the order of the plan.
     entries: Vec<Entry>,
@@ -64,9 +58,6 @@ pub struct ByTable {
     table: Arc<RouteTable>,
 }
 
-/// Bytes of the longest name in DNS.
-const HOST_BYTES_MAX: usize = 255;
-
 // === impl RouteTable ===
 
 impl RouteTable {
@@ -83,15 +74,7 @@ impl RouteTable {
         for (index, entry) in entries.iter().enumerate() {
             places[entry.id.0 as usize] = index as u32;
         }
-        let mut table = Self {
-            exact: HashMap::default(),
-            suffixes: HashMap::default(),
-            suffix_longest: 0,
-            hostless: None,
-            trees: Vec::new(),
-            entries,
-            places,
-        };
+        let mut table = Self { hosts: Hosts::default(), trees: Vec::new(), entries, places };
         let mut order: Vec<usize> = (0..table.entries.len()).collect();
         order.sort_by_cached_key(|index| table.entries[*index].rank());
         for index in order {
@@ -103,24 +86,13 @@ impl RouteTable {
     /// The route a request takes, if there is one. Allocates nothing, unless a regular expression is asked.
     #[must_use]
     pub fn find(&self, head: &Head) -> Option<Found> {
-        let path = head.path();
+        let path = head.path().as_bytes();
         let mut accept = |routes: &[u32]| {
-            let mut entries = routes.iter().map(|index| (*index as usize, &self.entries[*index as usize]));
-            let (index, entry) = entries.find(|(_, entry)| entry.matcher.predicates().matches(head))?;
-            Some(Found { index, id: entry.id })
+            let takes = |index: &&u32| self.entries[**index as usize].matcher.predicates().matches(head);
+            routes.iter().find(takes).copied()
         };
-        if !(self.exact.is_empty() && self.suffixes.is_empty()) {
-            let host = host_of(head);
-            let mut lower = [0; HOST_BYTES_MAX];
-            if let Some(lower) = lower.get_mut(..host.len()) {
-                lower.copy_from_slice(host);
-                lower.make_ascii_lowercase();
-                if let Some(found) = self.find_hosted(lower, path, &mut accept) {
-                    return Some(found);
-                }
-            }
-        }
-        self.trees[self.hostless?].find(path, &mut accept)
+        let index = self.hosts.find(|| host_of(head), |tree| self.trees[tree].find(path, &mut accept))? as usize;
+        Some(Found { index, id: self.entries[index].id })
     }
 
     /// Why every other route lost, in the order of the plan.
@@ -162,21 +134,6 @@ impl RouteTable {
         self.entries.get(self.index(route)?)
     }
 
-    fn find_hosted(&self, host: &[u8], path: &str, accept: &mut impl FnMut(&[u32]) -> Option<Found>) -> Option<Found> {
-        if let Some(tree) = self.exact.get(host)
-            && let Some(found) = self.trees[*tree].find(path, accept)
-        {
-            return Some(found);
-        }
-        if self.suffixes.is_empty() {
-            return None;
-        }
-        let dots = memchr::memchr_iter(b'.', host).filter(|dot| *dot > 0);
-        let suffixes = dots.map(|dot| &host[dot..]).filter(|suffix| suffix.len() <= self.suffix_longest);
-        let mut trees = suffixes.filter_map(|suffix| self.suffixes.get(suffix));
-        trees.find_map(|tree| self.trees[*tree].find(path, accept))
-    }
-
     fn insert(&mut self, index: usize) {
         let entry = &self.entries[index];
         let mut hosts: Vec<Option<&HostPattern>> = entry.matcher.hosts().iter().map(Some).collect();
@@ -185,24 +142,13 @@ impl RouteTable {
         }
         for host in hosts {
             let fresh = self.trees.len();
-            let tree = match host {
-                Some(HostPattern::Exact(name)) => *self.exact.entry(lower(name)).or_insert(fresh),
-                Some(HostPattern::Suffix(suffix)) => {
-                    self.suffix_longest = self.suffix_longest.max(suffix.len());
-                    *self.suffixes.entry(lower(suffix)).or_insert(fresh)
-                }
-                None => *self.hostless.get_or_insert(fresh),
-            };
+            let tree = self.hosts.insert(host, fresh);
             if tree == fresh {
                 self.trees.push(Tree::new());
             }
             self.trees[tree].insert(entry.matcher.path(), index as u32);
         }
     }
-}
-
-fn lower(name: &str) -> Box<[u8]> {
-    name.to_ascii_lowercase().into_bytes().into()
 }
 
 // === impl Entry ===

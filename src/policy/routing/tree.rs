@@ -14,7 +14,7 @@ use crate::config::plan::Segment;
 /// Routes by their path patterns. Routes of one pattern stand in the order in which they were inserted.
 #[derive(Debug)]
 pub(super) struct Tree {
-    exact: HashMap<Box<str>, Vec<u32>, RandomState>,
+    exact: HashMap<Box<[u8]>, Vec<u32>, RandomState>,
     /// The first is the root.
     nodes: Vec<Node>,
     /// Longest pattern first.
@@ -25,13 +25,18 @@ pub(super) struct Tree {
 #[derive(Debug, Default)]
 struct Node {
     /// By the next segment, sorted.
-    literals: Vec<(Box<str>, usize)>,
+    literals: Vec<(Box<[u8]>, usize)>,
     parameter: Option<usize>,
     /// Patterns that end here and match this path alone.
     closed: Vec<u32>,
     /// Patterns that match everything below.
     open: Vec<u32>,
 }
+
+/// Literals of one node that are compared one by one.
+const FEW: usize = 8;
+/// Bytes of a segment that are looked at one by one.
+const SHORT: usize = 16;
 
 // === impl Tree ===
 
@@ -44,7 +49,7 @@ impl Tree {
     pub(super) fn insert(&mut self, pattern: Option<&Path>, route: u32) {
         match pattern {
             None => self.nodes[0].open.push(route),
-            Some(Path::Exact(path)) => self.exact.entry(path.clone()).or_default().push(route),
+            Some(Path::Exact(path)) => self.exact.entry(path.as_bytes().into()).or_default().push(route),
             Some(Path::Prefix(prefix)) => {
                 let segments = prefix.strip_prefix('/').into_iter().flat_map(|rest| rest.split('/'));
                 let node = segments.fold(0, |node, segment| self.literal(node, segment));
@@ -71,17 +76,18 @@ impl Tree {
 
     /// Offers the routes whose pattern matches, most specific pattern first, until one list is accepted.
     #[inline]
-    pub(super) fn find<T>(&self, path: &str, accept: &mut impl FnMut(&[u32]) -> Option<T>) -> Option<T> {
+    pub(super) fn find<T>(&self, path: &[u8], accept: &mut impl FnMut(&[u32]) -> Option<T>) -> Option<T> {
         if let Some(routes) = self.exact.get(path)
             && let Some(found) = accept(routes)
         {
             return Some(found);
         }
-        let found = self.walk(0, path.strip_prefix('/').map(str::as_bytes), accept);
+        let below = if let [b'/', below @ ..] = path { Some(below) } else { None };
+        let found = self.walk(0, below, accept);
         if found.is_some() || self.patterns.is_empty() {
             return found;
         }
-        let matching = self.patterns.iter().filter(|(regex, _)| regex.matches(path.as_bytes()));
+        let matching = self.patterns.iter().filter(|(regex, _)| regex.matches(path));
         matching.map(|(_, routes)| accept(routes)).find(Option::is_some).flatten()
     }
 
@@ -90,10 +96,7 @@ impl Tree {
         let node = &self.nodes[node];
         if let Some(rest) = rest {
             if !node.literals.is_empty() || node.parameter.is_some() {
-                let (segment, rest) = match memchr::memchr(b'/', rest) {
-                    Some(slash) => (&rest[..slash], Some(&rest[slash + 1..])),
-                    None => (rest, None),
-                };
+                let (segment, rest) = first_segment(rest);
                 if let Some(next) = node.under(segment)
                     && let Some(found) = self.walk(next, rest, accept)
                 {
@@ -117,10 +120,10 @@ impl Tree {
     fn literal(&mut self, node: usize, segment: &str) -> usize {
         let fresh = self.nodes.len();
         let literals = &mut self.nodes[node].literals;
-        match literals.binary_search_by(|(text, _)| text.as_bytes().cmp(segment.as_bytes())) {
+        match literals.binary_search_by(|(text, _)| (**text).cmp(segment.as_bytes())) {
             Ok(at) => literals[at].1,
             Err(at) => {
-                literals.insert(at, (segment.into(), fresh));
+                literals.insert(at, (segment.as_bytes().into(), fresh));
                 self.nodes.push(Node::default());
                 fresh
             }
@@ -143,10 +146,24 @@ impl Tree {
 impl Node {
     #[inline]
     fn under(&self, segment: &[u8]) -> Option<usize> {
-        if let [(text, next)] = &self.literals[..] {
-            return (text.as_bytes() == segment).then_some(*next);
+        if self.literals.len() <= FEW {
+            let is_it = |text: &[u8]| text.len() == segment.len() && text.first() == segment.first() && text == segment;
+            return self.literals.iter().find(|(text, _)| is_it(text)).map(|(_, next)| *next);
         }
-        let found = self.literals.binary_search_by(|(text, _)| text.as_bytes().cmp(segment));
+        let found = self.literals.binary_search_by(|(text, _)| (**text).cmp(segment));
         found.ok().map(|at| self.literals[at].1)
+    }
+}
+
+/// What stands before the first slash, and what stands behind it.
+#[inline]
+fn first_segment(rest: &[u8]) -> (&[u8], Option<&[u8]>) {
+    // Most segments are a few letters long; a wide search is only set up for the others.
+    let (near, far) = rest.split_at_checked(SHORT).unwrap_or((rest, b""));
+    let short = near.iter().position(|byte| *byte == b'/');
+    let slash = short.or_else(|| if far.is_empty() { None } else { memchr::memchr(b'/', far).map(|at| at + SHORT) });
+    match slash.and_then(|slash| rest.split_at_checked(slash)) {
+        Some((segment, [_, behind @ ..])) => (segment, Some(behind)),
+        _ => (rest, None),
     }
 }

@@ -122,8 +122,18 @@ fn exact_hosts_beat_wildcards_and_wildcards_beat_none() {
             ("GET [::2] /", None),
         ],
     );
+    check(
+        &["* a", "* b", "* c", "* d", "* e", "* f", "* *.f"],
+        &[
+            ("GET A:1 /", Some("* a")),
+            ("GET f: /", Some("* f")),
+            ("GET f.f. /", Some("* *.f")),
+            ("GET g /", None),
+            ("GET 1.2.3.4 /", None),
+        ],
+    );
     let long = format!("GET {} /", "a".repeat(300));
-    check(&["* a"], &[(&long, None)]);
+    check(&["* a", "* *.a"], &[(&long, None)]);
 }
 
 #[test]
@@ -153,6 +163,21 @@ fn paths_go_from_exact_over_the_longest_prefix_to_regex() {
             ("GET h /xab", None),
             ("GET h /cd", Some("* ^/c|/cd")),
             ("GET h /cde", None),
+        ],
+    );
+}
+
+#[test]
+fn many_and_long_segments_are_told_apart() {
+    let long: Vec<String> = (0..20).map(|at| format!("* /a-segment-of-a-certain-length-{at}/v1/*")).collect();
+    let routes: Vec<&str> = long.iter().map(String::as_str).collect();
+    check(
+        &routes,
+        &[
+            ("GET h /a-segment-of-a-certain-length-7/v1/x", Some(routes[7])),
+            ("GET h /a-segment-of-a-certain-length-17/v1", Some(routes[17])),
+            ("GET h /a-segment-of-a-certain-length-7", None),
+            ("GET h /a-segment-of-a-certain-length-27/v1", None),
         ],
     );
 }
