@@ -143,7 +143,8 @@ fn max_forwards(head: &mut Head) -> Result<bool, Reason> {
     if head.method() != "OPTIONS" || !head.has(Known::MaxForwards) {
         return Ok(false);
     }
-    let value = head.known(Known::MaxForwards).and_then(|value| std::str::from_utf8(value).ok());
+    let digits = |value: &&[u8]| value.iter().all(u8::is_ascii_digit); // `parse` would take a sign
+    let value = head.known(Known::MaxForwards).filter(digits).and_then(|value| std::str::from_utf8(value).ok());
     let hops: u32 = value.and_then(|value| value.parse().ok()).ok_or(Reason::BadField)?;
     if hops > 0 {
         head.set(&FieldName::from(Known::MaxForwards), (hops - 1).to_string().as_bytes());

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use smallvec::SmallVec;
 
-use super::head::Head;
+use super::head::{Head, Version};
 use super::name::{FieldName, Known};
 
 /// Which fields tell the origin about the client.
@@ -97,10 +97,10 @@ fn append_all(head: &mut Head, rules: &Forwarded, asker: &Asker<'_>, host: &[u8]
     }
 }
 
-/// Adds us to Via.
+/// Adds us to Via, with the version in which the message came to us (RFC 9110 section 7.6.3).
 pub fn via(head: &mut Head, pseudonym: &str) {
     let mut text: SmallVec<[u8; 64]> = SmallVec::new();
-    text.extend_from_slice(b"1.1 ");
+    text.extend_from_slice(if head.version() == Version::Http10 { b"1.0 " } else { b"1.1 " });
     text.extend_from_slice(pseudonym.as_bytes());
     append(head, Known::Via, &text);
 }

@@ -16,7 +16,8 @@ impl RequestId {
     /// Takes a trusted neighbour's id or makes one, and leaves it in the head for the origin.
     pub(super) fn settle(head: &mut Head, trusted: bool) -> Self {
         if let Some(given) = head.known(Known::XRequestId) {
-            if trusted && is_acceptable(given) {
+            let alone = head.all_known(Known::XRequestId).nth(1).is_none();
+            if trusted && alone && is_acceptable(given) {
                 return Self(SmallVec::from_slice(given));
             }
             let made = Self::make();

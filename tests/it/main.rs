@@ -12,10 +12,12 @@
 )]
 
 mod actors;
+mod fields;
 mod framing;
 mod harness;
 mod plain;
 mod pooling;
 mod strict_responses;
 mod strictness;
+mod timeouts;
 mod upgrade;
