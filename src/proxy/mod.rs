@@ -114,8 +114,8 @@ impl Exchange {
         head: Result<Head, Reason>,
     ) -> Box<Self> {
         let settings = client.settings.borrow().clone();
-        let listener = generation.listener(&settings.name);
-        let lane = listener.and_then(|index| generation.entry(index).cloned());
+        let listener = Some(settings.index);
+        let lane = generation.entry(settings.index).cloned();
         let (request, unread) = match head {
             Ok(head) => (head, None),
             Err(reason) => (Head::request("", ""), Some(reason)),

@@ -90,7 +90,11 @@ fn a_head_that_drips_is_408_all_the_same() {
 fn a_body_that_does_not_come_is_408() {
     let origin = origin_with(|_| {});
     let proxy = timed(&origin.endpoint(), "body: 150ms", "");
-    for body in ["Content-Length: 10\r\n\r\nhalf", "Transfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n", "Content-Length: 1\r\n\r\n"] {
+    for body in [
+        "Content-Length: 10\r\n\r\nhalf",
+        "Transfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n",
+        "Content-Length: 1\r\n\r\n",
+    ] {
         let mut client = Client::connect(proxy.addr());
         client.send(format!("POST /quick HTTP/1.1\r\nHost: a\r\n{body}"));
         others_are_served(&proxy);
