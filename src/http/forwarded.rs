@@ -57,7 +57,7 @@ impl Default for Forwarded {
 /// Writes the fields into a request's head. What an untrusted client says about itself is removed.
 pub fn apply(head: &mut Head, rules: &Forwarded, asker: &Asker<'_>, lines: &Lines) {
     let host: SmallVec<[u8; 64]> = head.known(Known::Host).map(SmallVec::from_slice).unwrap_or_default();
-    if asker.trusted || head.has(Known::Via) {
+    if asker.trusted || head.has(Known::Via) || head.version() == Version::Http10 {
         append_all(head, rules, asker, &host);
     } else {
         for known in [Known::Forwarded, Known::XForwardedFor, Known::XForwardedProto, Known::XForwardedHost] {
