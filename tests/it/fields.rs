@@ -49,7 +49,16 @@ fn connection_fields_of_a_request_stay_behind() {
             ("Upgrade", "foo"),
         ],
     );
-    for gone in ["connection", "keep-alive", "proxy-connection", "x-test-secret", "x-test-other", "x-test-third", "te", "upgrade"] {
+    for gone in [
+        "connection",
+        "keep-alive",
+        "proxy-connection",
+        "x-test-secret",
+        "x-test-other",
+        "x-test-third",
+        "te",
+        "upgrade",
+    ] {
         assert_eq!(request.all(gone), [""; 0], "{gone}");
     }
     assert_eq!(request.field("x-test-stays"), Some("4"));
@@ -64,7 +73,10 @@ fn connection_cannot_take_away_what_the_message_needs() {
     client.send_request("POST", "/", &[("Connection", named)], b"abc");
     assert_eq!(client.read_response().status, 200);
     let request = origin.request(0);
-    assert_eq!((&*request.body, request.field("host"), request.field("content-length")), (&b"abc"[..], Some("test"), Some("3")));
+    assert_eq!(
+        (&*request.body, request.field("host"), request.field("content-length")),
+        (&b"abc"[..], Some("test"), Some("3"))
+    );
     assert_eq!((request.field("x-forwarded-for"), request.field("via")), (Some("127.0.0.1"), Some("1.1 gatewright")));
     assert_eq!(request.field("x-request-id").map(str::len), Some(32));
 }
@@ -83,10 +95,16 @@ fn connection_fields_of_a_response_stay_behind() {
 
 #[test]
 fn end_to_end_fields_are_passed_on_as_they_are() {
-    let request = arrives("", "/", &[("x-test-A", "1, 2"), ("X-TEST-a", ""), ("Cookie", "a=b"), ("Cookie", "c=d"), ("Accept", "*/*;q=0.1")]);
+    let request = arrives(
+        "",
+        "/",
+        &[("x-test-A", "1, 2"), ("X-TEST-a", ""), ("Cookie", "a=b"), ("Cookie", "c=d"), ("Accept", "*/*;q=0.1")],
+    );
     assert_eq!((request.all("x-test-a"), request.all("cookie")), (vec!["1, 2", ""], vec!["a=b", "c=d"]));
     assert!(request.raw_head.windows(8).any(|window| window == b"x-test-A"), "names keep their case");
-    let response = returns("HTTP/1.1 200 OK\r\nSet-Cookie: a=b\r\nSet-Cookie: c=d\r\nServer: x\r\nDate: y\r\nContent-Length: 0\r\n\r\n");
+    let response = returns(
+        "HTTP/1.1 200 OK\r\nSet-Cookie: a=b\r\nSet-Cookie: c=d\r\nServer: x\r\nDate: y\r\nContent-Length: 0\r\n\r\n",
+    );
     assert_eq!((response.all("set-cookie"), response.field("server")), (vec!["a=b", "c=d"], Some("x")));
     assert_eq!((response.field("date"), response.field("via")), (Some("y"), None));
 }
@@ -141,9 +159,15 @@ fn what_trusted_neighbours_say_is_kept_and_added_to() {
         ],
     );
     assert_eq!(request.field("x-forwarded-for"), Some("1.2.3.4, 5.6.7.8, 127.0.0.1"));
-    assert_eq!((request.field("x-forwarded-proto"), request.field("x-forwarded-host")), (Some("https"), Some("shop.example")));
+    assert_eq!(
+        (request.field("x-forwarded-proto"), request.field("x-forwarded-host")),
+        (Some("https"), Some("shop.example"))
+    );
     assert_eq!(request.field("forwarded"), Some("for=1.2.3.4;proto=https, for=127.0.0.1;host=test;proto=http"));
-    assert_eq!((request.field("x-request-id"), request.field("via")), (Some("req-42_A/b"), Some("1.0 edge, 1.1 gatewright")));
+    assert_eq!(
+        (request.field("x-request-id"), request.field("via")),
+        (Some("req-42_A/b"), Some("1.0 edge, 1.1 gatewright"))
+    );
 }
 
 #[test]
