@@ -18,7 +18,6 @@ use crate::upstream::{Connection, connect};
 /// Obtains a response's head from the upstream that was chosen.
 pub(super) async fn run(exchange: &mut Exchange) -> Result<(), Failure> {
     settle_upstream(exchange)?;
-    forward_facts(exchange);
     loop {
         let outcome = one(exchange).await;
         let id = exchange.upstream.as_ref().map_or(u32::MAX, |upstream| upstream.id.0);
@@ -91,14 +90,6 @@ fn settle_upstream(exchange: &mut Exchange) -> Result<(), Failure> {
     exchange.upstream_active = upstream.lane.active(&exchange.request);
     exchange.upstream = Some(upstream.clone());
     Ok(())
-}
-
-/// Tells the origin about the client; once per exchange, so that policies of an attempt see it.
-fn forward_facts(exchange: &mut Exchange) {
-    if std::mem::replace(&mut exchange.forwarded, true) {
-        return;
-    }
-    exchange.flows.client.introduce(&mut exchange.request, &exchange.settings.rules);
 }
 
 fn balance(exchange: &mut Exchange) -> Result<(), Failure> {

@@ -12,10 +12,13 @@
 )]
 
 mod actors;
+mod addresses;
+mod failure_pages;
 mod fields;
 mod framing;
 mod harness;
 mod plain;
+mod policies;
 mod pooling;
 mod strict_responses;
 mod strictness;
