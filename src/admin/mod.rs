@@ -43,6 +43,7 @@ fn door(handle: Handle, drain: Drain, may_act: bool) -> Door {
     let serve: Serve = Rc::new(move |client, head| Box::pin(serve(client, head, handle.clone(), may_act)));
     let settings = Settings {
         name: "admin".into(),
+        index: 0,
         rules: Arc::new(Rules::default()),
         timeouts: ListenerTimeouts {
             head: Duration::from_millis(HEAD_TIMEOUT_MS),

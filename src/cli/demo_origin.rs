@@ -30,6 +30,7 @@ pub fn furnish(name: &str, drain: &Drain) {
     });
     let settings = Settings {
         name: name.into(),
+        index: 0,
         rules: Arc::new(Rules::default()),
         timeouts: ListenerTimeouts {
             head: Duration::from_millis(HEAD_TIMEOUT_MS),

@@ -143,10 +143,14 @@ impl Control {
 
     /// Replaces the running generation by what `source` says; returns its number.
     pub async fn reload(&mut self, source: &Source) -> Result<u64, Refusal> {
-        let outcome = match load(source) {
+        let sources = read(source);
+        let outcome = match judge(&sources) {
             Ok(loaded) => self.install(&loaded).await,
             Err(refusal) => Err(refusal),
         };
+        if let (Err(_), Some(watch)) = (&outcome, &mut self.watch) {
+            watch.add(sources.inputs().to_vec()); // mending a file that is new must be noticed too
+        }
         self.metrics.reloaded(outcome.as_ref().ok().copied());
         if outcome.is_ok() {
             self.source = source.clone();
@@ -175,8 +179,8 @@ impl Control {
                 return Err(refusal);
             }
         };
-        self.ids.directory.apply(&plan.upstreams);
         self.resolve(plan).await;
+        self.ids.directory.apply(&plan.upstreams);
         self.count(plan);
         self.commit(&snapshot, &mut sockets, &log).await;
         if let LogPlan::Replace(_) = &log {
@@ -344,18 +348,25 @@ impl Control {
 
 /// Reads and checks a source. Warnings go to the log.
 pub fn load(source: &Source) -> Result<Loaded, Refusal> {
-    let sources = Arc::new(match source {
+    judge(&read(source))
+}
+
+fn read(source: &Source) -> Arc<Sources> {
+    Arc::new(match source {
         Source::File(path) => Sources::load(path),
         Source::Text { name, text } => Sources::from_text(name, text),
-    });
-    match check(&sources, &BuiltIns) {
+    })
+}
+
+fn judge(sources: &Arc<Sources>) -> Result<Loaded, Refusal> {
+    match check(sources, &BuiltIns) {
         Ok((plan, warnings)) => {
             for warning in &warnings {
-                tracing::warn!("{}", render(warning, &sources, false));
+                tracing::warn!("{}", render(warning, sources, false));
             }
-            Ok(Loaded { plan: Arc::new(plan), sources })
+            Ok(Loaded { plan: Arc::new(plan), sources: sources.clone() })
         }
-        Err(found) => Err(Refusal::Config(render_all(&found, &sources, false))),
+        Err(found) => Err(Refusal::Config(render_all(&found, sources, false))),
     }
 }
 

@@ -153,6 +153,9 @@ fn max_forwards(head: &mut Head) -> Result<bool, Reason> {
 }
 
 fn request_body(head: &Head, old: bool) -> Result<(Framing, Length), Reason> {
+    if !head.has(Known::ContentLength) && !head.has(Known::TransferEncoding) {
+        return Ok((Framing::None, Length::None));
+    }
     let coding = transfer_encoding(head.all_known(Known::TransferEncoding), old)?;
     let bytes = content_length(head.all_known(Known::ContentLength))?;
     match (coding, bytes) {

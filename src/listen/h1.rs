@@ -38,6 +38,8 @@ pub struct Client {
 #[derive(Debug)]
 pub struct Settings {
     pub name: Arc<str>,
+    /// The listener's place in the plan that runs.
+    pub index: usize,
     pub rules: Arc<Rules>,
     pub timeouts: ListenerTimeouts,
     pub trusted: Vec<ipnet::IpNet>,

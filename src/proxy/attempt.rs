@@ -23,15 +23,17 @@ use crate::wire::{Address, Wire};
 pub(super) async fn run(exchange: &mut Exchange) -> Result<(), Failure> {
     settle_upstream(exchange)?;
     loop {
-        let failure = match one(exchange).await {
-            Ok(()) => return Ok(()),
-            Err(failure) => failure,
-        };
+        let outcome = one(exchange).await;
+        let id = exchange.upstream.as_ref().map_or(u32::MAX, |upstream| upstream.id.0);
+        let status = outcome.is_ok().then(|| exchange.response.status());
+        exchange.parts.metrics.attempted(id, status);
+        let Err(failure) = outcome else { return Ok(()) };
         let before = exchange.record.upstream_bytes_before;
         let bytes = exchange.flows.upstream.as_ref().map_or(before, |upstream| upstream.http.bytes());
         // What came before anything had left is no answer.
         (exchange.attempt.sent, exchange.attempt.answered) =
             (bytes.1 > before.1, bytes.1 > before.1 && bytes.0 > before.0);
+        exchange.count_upstream();
         exchange.flows.upstream = None;
         exchange.flows.response = ResponseFlow::Idle;
         exchange.attempt.busy = None;
@@ -42,7 +44,10 @@ pub(super) async fn run(exchange: &mut Exchange) -> Result<(), Failure> {
         let verdict = exchange.ask(Hook::UpstreamFailure).await?;
         let failure = exchange.failure.take().unwrap_or_else(|| Failure::new(Reason::Broken));
         match verdict {
-            Verdict::Retry => exchange.record.retried(&failure),
+            Verdict::Retry => {
+                exchange.parts.metrics.retried(id);
+                exchange.record.retried(&failure);
+            }
             Verdict::Answer(answer) => {
                 exchange.answer(*answer);
                 return Ok(());
@@ -119,7 +124,7 @@ fn balance(exchange: &mut Exchange) -> Result<(), Failure> {
     Ok(())
 }
 
-async fn obtain_connection(exchange: &mut Exchange) -> Result<Connection, Failure> {
+async fn obtain_connection(exchange: &mut Exchange) -> Result<Box<Connection>, Failure> {
     let upstream = exchange.upstream.clone().ok_or(Reason::NoUpstream)?;
     let endpoint = exchange.attempt.endpoint().cloned().ok_or(Reason::NoEndpoint)?;
     let has_body = exchange.admitted.as_ref().is_some_and(|admitted| admitted.length != Length::None);
@@ -135,7 +140,7 @@ async fn obtain_connection(exchange: &mut Exchange) -> Result<Connection, Failur
     let began = clock::precise();
     let wire = dial(&mut exchange.flows.client, &endpoint.address, until).await?;
     exchange.record.connected(began);
-    Ok(Connection { http: crate::wire::Http1::new(wire), reused: false, counted })
+    Ok(Box::new(Connection { http: crate::wire::Http1::new(wire), reused: false, counted }))
 }
 
 /// Connects, and watches the client meanwhile: its reset cancels.
@@ -149,7 +154,7 @@ async fn dial(client: &mut Client, address: &Address, until: u64) -> Result<Wire
     .await
 }
 
-fn send_head(exchange: &mut Exchange, mut connection: Connection) {
+fn send_head(exchange: &mut Exchange, mut connection: Box<Connection>) {
     if !exchange.request.has(Known::Host)
         && let Some(endpoint) = exchange.attempt.endpoint()
     {

@@ -105,12 +105,6 @@ impl Generation {
         self.snapshot.number
     }
 
-    /// The place in the plan of a listener that arrives by name.
-    #[must_use]
-    pub fn listener(&self, name: &str) -> Option<usize> {
-        self.snapshot.plan.listeners.iter().position(|listener| listener.name == name)
-    }
-
     /// The chain before a route is known.
     #[must_use]
     pub fn entry(&self, listener: usize) -> Option<&Rc<Lane>> {

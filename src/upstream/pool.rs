@@ -27,7 +27,7 @@ pub struct Pool {
 }
 
 struct Idle {
-    connection: Connection,
+    connection: Box<Connection>,
     since_ms: u64,
 }
 
@@ -41,7 +41,7 @@ impl Pool {
 
     /// The connection that was used last, if one is still good. Bytes or an end on an idle connection close it: they
     /// never answer the next request. `certain`: ask the kernel too, for a request that cannot be repeated.
-    pub fn take(&self, endpoint: &Endpoint, certain: bool) -> Option<Connection> {
+    pub fn take(&self, endpoint: &Endpoint, certain: bool) -> Option<Box<Connection>> {
         let mut idle = self.idle.borrow_mut();
         let list = idle.get_mut(&endpoint.number)?;
         while let Some(mut entry) = list.pop() {
@@ -54,7 +54,7 @@ impl Pool {
     }
 
     /// Keeps a connection whose exchange ended cleanly.
-    pub fn put(&self, endpoint: &Endpoint, connection: Connection) {
+    pub fn put(&self, endpoint: &Endpoint, connection: Box<Connection>) {
         let entry = Idle { connection, since_ms: clock::now() };
         let mut idle = self.idle.borrow_mut();
         if let Some(list) = idle.get_mut(&endpoint.number) {

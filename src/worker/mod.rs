@@ -172,8 +172,8 @@ impl Worker {
         let before = self.current.replace(Some(generation));
         let mut kept = HashMap::new();
         let mut doors = self.doors.take();
-        for (plan, listener) in plans.into_iter().zip(&listeners) {
-            let settings = Rc::new(settings(listener));
+        for (index, (plan, listener)) in plans.into_iter().zip(&listeners).enumerate() {
+            let settings = Rc::new(settings(index, listener));
             let open = match doors.remove(&plan.address) {
                 Some(open) => {
                     *open.settings.borrow_mut() = settings;
@@ -221,8 +221,9 @@ fn memory_name(address: &Address) -> Arc<str> {
     if let Address::Memory(name) = address { name.clone() } else { "".into() }
 }
 
-fn settings(listener: &plan::Listener) -> Settings {
+fn settings(index: usize, listener: &plan::Listener) -> Settings {
     Settings {
+        index,
         name: listener.name.as_str().into(),
         rules: listener.rules.clone(),
         timeouts: listener.timeouts,
