@@ -159,7 +159,7 @@ fn send_head(exchange: &mut Exchange, mut connection: Box<Connection>) {
         && let Some(endpoint) = exchange.attempt.endpoint()
     {
         // HTTP/1.0 without Host: the origin gets one all the same, as RFC 9112 section 3.2 asks of us.
-        let name = if matches!(endpoint.address, crate::wire::Address::Ip(_)) { &*endpoint.name } else { "localhost" };
+        let name = if matches!(endpoint.address, Address::Ip(_)) { &*endpoint.name } else { "localhost" };
         exchange.request.set(&FieldName::from(Known::Host), name.as_bytes());
     }
     let Some(admitted) = &exchange.admitted else { return };
