@@ -88,6 +88,9 @@ fn a_listener_in_memory_is_met_without_a_socket() {
     }
     assert_eq!(origin.request(0).target, "/x");
     assert_eq!(origin.request(0).field("via"), Some("1.1 gatewright, 1.1 gatewright"));
+    drop(client);
+    let ended = proxy.inner.stop();
+    assert!(matches!(ended, gatewright::control::Ended::Clean), "an in-memory listener holds up the end: {ended:?}");
 }
 
 #[test]
