@@ -26,10 +26,18 @@ fn a_failure_is_told_in_the_form_that_is_accepted() {
         assert_eq!((response.status, response.field("content-type")), (502, Some(media_type)), "{accept}");
         assert_eq!(response.field("cache-control"), Some("no-store"));
         assert!(!response.text().contains(&absent.addr().port().to_string()), "addresses stay in the log");
-        assert!(!response.text().contains("refused") && !response.text().contains("connect_failed"), "{}", response.text());
+        assert!(
+            !response.text().contains("refused") && !response.text().contains("connect_failed"),
+            "{}",
+            response.text()
+        );
         let hex = |word: &str| word.len() == 32 && word.bytes().all(|byte| byte.is_ascii_hexdigit());
         let text = response.text();
-        assert_eq!(text.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| hex(word)).count(), 1, "the id: {text}");
+        assert_eq!(
+            text.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| hex(word)).count(),
+            1,
+            "the id: {text}"
+        );
     }
 }
 

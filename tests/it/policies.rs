@@ -146,12 +146,16 @@ fn an_answer_is_sent_as_it_is_written() {
     assert_eq!(origin.connections(), 0);
     let mut client = Client::connect(proxy.addr());
     client.send("POST /ok HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\nGET /ok?n=2 HTTP/1.1\r\nHost: a\r\n\r\n");
-    assert_eq!((client.read_response().text(), client.read_response().text()), ("hello POST ".into(), "hello GET 2".into()));
+    assert_eq!(
+        (client.read_response().text(), client.read_response().text()),
+        ("hello POST ".into(), "hello GET 2".into())
+    );
 }
 
 #[test]
 fn fields_are_changed_both_ways() {
-    let origin = Origin::answering("HTTP/1.1 200 OK\r\nServer: old\r\nX-A: 1\r\nX-Gone: 1\r\nContent-Length: 0\r\n\r\n");
+    let origin =
+        Origin::answering("HTTP/1.1 200 OK\r\nServer: old\r\nX-A: 1\r\nX-Gone: 1\r\nContent-Length: 0\r\n\r\n");
     let routes = "routes:\n- match: { path: \"/*\" }\n  name: all\n  to: a\n  use:\n  - policy: headers\n    with:\n      \
                   request: { set: { x-test-who: \"{client.address} {route.name} {request.header.x-test-in}\" }, remove: [cookie], add: { x-test-b: [\"1\", \"2\"] } }\n      \
                   response: { set: { server: new, x-id: \"{request.id} {response.status} {upstream}\" }, add: { x-a: \"2\" }, remove: [x-gone] }\n";
@@ -163,18 +167,27 @@ fn fields_are_changed_both_ways() {
     assert_eq!((request.field("cookie"), request.all("x-test-b")), (None, vec!["0", "1", "2"]));
     let id = request.field("x-request-id").expect("an id");
     assert_eq!(response.field("x-id"), Some(&*format!("{id} 200 a")));
-    assert_eq!((response.field("server"), response.all("x-a"), response.field("x-gone")), (Some("new"), vec!["1", "2"], None));
+    assert_eq!(
+        (response.field("server"), response.all("x-a"), response.field("x-gone")),
+        (Some("new"), vec!["1", "2"], None)
+    );
 }
 
 #[test]
 fn policies_stand_at_file_listener_route_and_upstream() {
     let origin = Origin::answering(ok("x"));
-    let add = |place: &str| format!("{{ policy: headers, with: {{ request: {{ add: {{ x-test-order: {place} }} }} }} }}");
+    let add =
+        |place: &str| format!("{{ policy: headers, with: {{ request: {{ add: {{ x-test-order: {place} }} }} }} }}");
     let proxy = proxy(
         &origin,
         &origin,
         &format!("use: [ {} ]", add("listener")),
-        &format!("use: [ {} ]\nroutes:\n- {{ match: {{ path: \"/*\" }}, to: a, use: [ {}, {} ] }}\n", add("file"), add("route"), add("last")),
+        &format!(
+            "use: [ {} ]\nroutes:\n- {{ match: {{ path: \"/*\" }}, to: a, use: [ {}, {} ] }}\n",
+            add("file"),
+            add("route"),
+            add("last")
+        ),
     );
     assert_eq!(ask(&proxy, "GET", "/", &[]).status, 200);
     assert_eq!(origin.request(0).all("x-test-order"), ["file", "listener", "route", "last"]);
