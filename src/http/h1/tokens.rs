@@ -51,8 +51,8 @@ pub(super) fn target_end(bytes: &[u8], at: usize) -> usize {
 #[inline(always)]
 pub(super) fn line(bytes: &[u8], at: usize) -> Result<Line, Reason> {
     let rest = bytes.get(at..).unwrap_or_default();
-    let Some(name_len) = rest.iter().position(|byte| !TOKEN[usize::from(*byte)]) else { return Ok(Line::Partial) };
-    if rest[name_len] != b':' || name_len == 0 {
+    let name_len = name_end(rest);
+    if rest.get(name_len) != Some(&b':') || name_len == 0 {
         return no_field(rest, name_len, at);
     }
     let mut value = name_len + 1;
@@ -85,8 +85,44 @@ fn no_field(rest: &[u8], name_len: usize, at: usize) -> Result<Line, Reason> {
         },
         Some(b' ' | b'\t') if name_len == 0 => Err(Reason::FoldedField),
         Some(b'\n') => Err(Reason::BareLineEnd),
-        _ => Err(Reason::BadField),
+        Some(_) => Err(Reason::BadField),
+        None => Ok(Line::Partial),
     }
+}
+
+/// The end of the name that `bytes` begin with. Names of letters and hyphens, which nearly all are, eight bytes at once.
+#[inline]
+fn name_end(bytes: &[u8]) -> usize {
+    let mut at = 0;
+    let (eights, _) = bytes.as_chunks::<8>();
+    for eight in eights {
+        let word = u64::from_le_bytes(*eight);
+        let colon = below_one(word ^ 0x3a3a_3a3a_3a3a_3a3a);
+        let first = colon & colon.wrapping_neg();
+        // All bits of the bytes before the colon; all bits if there is none.
+        let before = (first >> 7).wrapping_sub(1);
+        if !(letters(word) | zeroes(word ^ 0x2d2d_2d2d_2d2d_2d2d)) & 0x8080_8080_8080_8080 & before != 0 {
+            break;
+        }
+        if colon != 0 {
+            return at + first.trailing_zeros() as usize / 8;
+        }
+        at += 8;
+    }
+    token_end(bytes, at)
+}
+
+/// The high bit of each byte that is 0, of every one exactly: no borrow runs from byte to byte.
+const fn zeroes(word: u64) -> u64 {
+    !(((word & 0x7f7f_7f7f_7f7f_7f7f) + 0x7f7f_7f7f_7f7f_7f7f) | word) & 0x8080_8080_8080_8080
+}
+
+/// The high bit of each byte that is a letter; of ASCII only, each byte by itself.
+const fn letters(word: u64) -> u64 {
+    let low = (word | 0x2020_2020_2020_2020) & 0x7f7f_7f7f_7f7f_7f7f;
+    let from_a = low + 0x1f1f_1f1f_1f1f_1f1f;
+    let beyond_z = low + 0x0505_0505_0505_0505;
+    from_a & !beyond_z & !word & 0x8080_8080_8080_8080
 }
 
 /// A value that is not followed by two more bytes.
@@ -102,27 +138,27 @@ fn unended(last: Option<&u8>) -> Result<Line, Reason> {
 /// The first byte from `at` on that may not stand in text: a control character other than HTAB.
 #[inline]
 pub(super) fn text_end(bytes: &[u8], mut at: usize) -> usize {
-    loop {
-        // Eight bytes at once: a byte's high bit is set where it is below SP, or DEL.
+    'tabs: loop {
+        // A byte's high bit is set where it is below SP, or DEL.
         let (eights, _) = bytes.get(at..).unwrap_or_default().as_chunks::<8>();
         for eight in eights {
             let word = u64::from_le_bytes(*eight);
             let controls = below_space(word) | below_one(word ^ 0x7f7f_7f7f_7f7f_7f7f);
-            if controls != 0 {
-                at += controls.trailing_zeros() as usize / 8;
-                break;
+            if controls == 0 {
+                at += 8;
+                continue;
             }
-            at += 8;
+            at += controls.trailing_zeros() as usize / 8;
+            if bytes.get(at) != Some(&b'\t') {
+                return at;
+            }
+            at += 1;
+            continue 'tabs;
         }
         while let Some(b'\t' | 0x20..=0x7e | 0x80..=0xff) = bytes.get(at) {
             at += 1;
-            if bytes.len() - at >= 8 {
-                break; // past a tab: eight at once again
-            }
         }
-        if !matches!(bytes.get(at), Some(b'\t' | 0x20..=0x7e | 0x80..=0xff)) {
-            return at;
-        }
+        return at;
     }
 }
 
