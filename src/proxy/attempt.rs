@@ -1,5 +1,7 @@
 //! Attempts: balance, connect, send, await a head; and the loop that tries again where that is safe.
 
+use std::task::Poll;
+
 use super::flow::{Event, ResponseFlow};
 use super::{Exchange, Source, deliver};
 use crate::clock::{self, NEVER};
@@ -12,8 +14,10 @@ use crate::http::name::{FieldName, Known};
 use crate::limits::{
     CONNECT_TIMEOUT_MS, CONTINUE_AFTER_MS, FIRST_BYTE_TIMEOUT_MS, INTERIM_RESPONSES_MAX, UPSTREAM_IDLE_TIMEOUT_MS,
 };
+use crate::listen::Client;
 use crate::upstream::directory::Busy;
 use crate::upstream::{Connection, connect};
+use crate::wire::{Address, Wire};
 
 /// Obtains a response's head from the upstream that was chosen.
 pub(super) async fn run(exchange: &mut Exchange) -> Result<(), Failure> {
@@ -134,10 +138,20 @@ async fn obtain_connection(exchange: &mut Exchange) -> Result<Box<Connection>, F
     let limit = route.or(upstream.timeouts.connect).map_or(CONNECT_TIMEOUT_MS, clock::millis);
     let until = clock::now().saturating_add(limit).min(exchange.flows.limits.total_at);
     let began = clock::precise();
-    let alarm = &exchange.flows.client.alarm;
-    let wire = connect::connect(&endpoint.address, alarm, until).await?;
+    let wire = dial(&mut exchange.flows.client, &endpoint.address, until).await?;
     exchange.record.connected(began);
     Ok(Box::new(Connection { http: crate::wire::Http1::new(wire), reused: false, counted }))
+}
+
+/// Connects, and watches the client meanwhile: its reset cancels.
+async fn dial(client: &mut Client, address: &Address, until: u64) -> Result<Wire, Failure> {
+    let Client { http, alarm, .. } = client;
+    let mut connecting = std::pin::pin!(connect::connect(address, alarm, until));
+    std::future::poll_fn(|cx| match connecting.as_mut().poll(cx) {
+        Poll::Pending => http.poll_watch(cx).map(|error| Err(Failure::with(Reason::ClientClosed, error))),
+        connected => connected,
+    })
+    .await
 }
 
 fn send_head(exchange: &mut Exchange, mut connection: Box<Connection>) {
@@ -145,7 +159,7 @@ fn send_head(exchange: &mut Exchange, mut connection: Box<Connection>) {
         && let Some(endpoint) = exchange.attempt.endpoint()
     {
         // HTTP/1.0 without Host: the origin gets one all the same, as RFC 9112 section 3.2 asks of us.
-        let name = if matches!(endpoint.address, crate::wire::Address::Ip(_)) { &*endpoint.name } else { "localhost" };
+        let name = if matches!(endpoint.address, Address::Ip(_)) { &*endpoint.name } else { "localhost" };
         exchange.request.set(&FieldName::from(Known::Host), name.as_bytes());
     }
     let Some(admitted) = &exchange.admitted else { return };

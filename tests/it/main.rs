@@ -20,6 +20,7 @@ mod harness;
 mod plain;
 mod policies;
 mod pooling;
+mod reparse;
 mod strict_responses;
 mod strictness;
 mod timeouts;
