@@ -100,7 +100,7 @@ pub fn response(head: &mut Head, method: &str, asked_upgrade: bool) -> Result<Re
     Ok(Received { framing, length, persistent, upgrade: false })
 }
 
-fn host(head: &mut Head) -> Result<bool, Reason> {
+fn host(head: &Head) -> Result<bool, Reason> {
     let mut values = head.all_known(Known::Host);
     let (first, second) = (values.next(), values.next());
     match (first, second) {

@@ -70,7 +70,7 @@ impl Pool {
     pub fn sweep(&self) {
         let oldest = clock::now().saturating_sub(POOL_IDLE_MS);
         self.idle.borrow_mut().retain(|_, list| {
-            list.retain_mut(|entry| entry.since_ms >= oldest && entry.is_good());
+            list.retain(|entry| entry.since_ms >= oldest && entry.is_good());
             !list.is_empty()
         });
     }
@@ -90,7 +90,7 @@ impl Pool {
 // === impl Idle ===
 
 impl Idle {
-    fn is_good(&mut self) -> bool {
+    fn is_good(&self) -> bool {
         let mut cx = Context::from_waker(Waker::noop());
         let http = &self.connection.http;
         !http.has_unread() && !http.has_ended() && http.wire().poll_readable(&mut cx).is_pending()

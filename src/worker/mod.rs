@@ -135,7 +135,8 @@ impl Worker {
                 Some(Message::Prepare(snapshot, reply)) => reply.send(self.prepare(&snapshot)),
                 Some(Message::Commit(number, doors, log, reply)) => {
                     self.switch_log(log);
-                    reply.send(self.clone().commit(number, doors));
+                    self.clone().commit(number, doors);
+                    reply.send(());
                 }
                 Some(Message::Discard) => drop(self.prepared.take()),
                 Some(Message::Drain) => self.stop(Level::Draining),

@@ -1,7 +1,6 @@
 //! Integration tests: one binary, one file per capability, three actors in each test (`harness`).
 
 #![allow(
-    missing_docs,
     unreachable_pub,
     clippy::unwrap_used,
     clippy::expect_used,
