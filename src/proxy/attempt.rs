@@ -1,5 +1,7 @@
 //! Attempts: balance, connect, send, await a head; and the loop that tries again where that is safe.
 
+use std::task::Poll;
+
 use super::flow::{Event, ResponseFlow};
 use super::{Exchange, Source, deliver};
 use crate::clock::{self, NEVER};
@@ -12,13 +14,14 @@ use crate::http::name::{FieldName, Known};
 use crate::limits::{
     CONNECT_TIMEOUT_MS, CONTINUE_AFTER_MS, FIRST_BYTE_TIMEOUT_MS, INTERIM_RESPONSES_MAX, UPSTREAM_IDLE_TIMEOUT_MS,
 };
+use crate::listen::Client;
 use crate::upstream::directory::Busy;
 use crate::upstream::{Connection, connect};
+use crate::wire::{Address, Wire};
 
 /// Obtains a response's head from the upstream that was chosen.
 pub(super) async fn run(exchange: &mut Exchange) -> Result<(), Failure> {
     settle_upstream(exchange)?;
-    forward_facts(exchange);
     loop {
         let outcome = one(exchange).await;
         let id = exchange.upstream.as_ref().map_or(u32::MAX, |upstream| upstream.id.0);
@@ -93,14 +96,6 @@ fn settle_upstream(exchange: &mut Exchange) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Tells the origin about the client; once per exchange, so that policies of an attempt see it.
-fn forward_facts(exchange: &mut Exchange) {
-    if std::mem::replace(&mut exchange.forwarded, true) {
-        return;
-    }
-    exchange.flows.client.introduce(&mut exchange.request, &exchange.settings.rules);
-}
-
 fn balance(exchange: &mut Exchange) -> Result<(), Failure> {
     let upstream = exchange.upstream.clone().ok_or(Reason::NoUpstream)?;
     let mut endpoints = {
@@ -134,19 +129,30 @@ async fn obtain_connection(exchange: &mut Exchange) -> Result<Box<Connection>, F
     let endpoint = exchange.attempt.endpoint().cloned().ok_or(Reason::NoEndpoint)?;
     let has_body = exchange.admitted.as_ref().is_some_and(|admitted| admitted.length != Length::None);
     let certain = has_body || !crate::upstream::repeat::is_idempotent(exchange.request.method());
-    if let Some(connection) = exchange.parts.pool.take(&endpoint, certain) {
-        return Ok(connection);
-    }
     let entry = exchange.attempt.entry.ok_or(Reason::NoUpstream)?;
     let counted = Some(entry.connect(upstream.connections_max)?);
+    if let Some(mut connection) = exchange.parts.pool.take(&endpoint, certain) {
+        connection.counted = counted;
+        return Ok(connection);
+    }
     let route = exchange.route.as_ref().and_then(|route| route.timeouts.connect);
     let limit = route.or(upstream.timeouts.connect).map_or(CONNECT_TIMEOUT_MS, clock::millis);
     let until = clock::now().saturating_add(limit).min(exchange.flows.limits.total_at);
     let began = clock::precise();
-    let alarm = &exchange.flows.client.alarm;
-    let wire = connect::connect(&endpoint.address, alarm, until).await?;
+    let wire = dial(&mut exchange.flows.client, &endpoint.address, until).await?;
     exchange.record.connected(began);
     Ok(Box::new(Connection { http: crate::wire::Http1::new(wire), reused: false, counted }))
+}
+
+/// Connects, and watches the client meanwhile: its reset cancels.
+async fn dial(client: &mut Client, address: &Address, until: u64) -> Result<Wire, Failure> {
+    let Client { http, alarm, .. } = client;
+    let mut connecting = std::pin::pin!(connect::connect(address, alarm, until));
+    std::future::poll_fn(|cx| match connecting.as_mut().poll(cx) {
+        Poll::Pending => http.poll_watch(cx).map(|error| Err(Failure::with(Reason::ClientClosed, error))),
+        connected => connected,
+    })
+    .await
 }
 
 fn send_head(exchange: &mut Exchange, mut connection: Box<Connection>) {
@@ -154,7 +160,7 @@ fn send_head(exchange: &mut Exchange, mut connection: Box<Connection>) {
         && let Some(endpoint) = exchange.attempt.endpoint()
     {
         // HTTP/1.0 without Host: the origin gets one all the same, as RFC 9112 section 3.2 asks of us.
-        let name = if matches!(endpoint.address, crate::wire::Address::Ip(_)) { &*endpoint.name } else { "localhost" };
+        let name = if matches!(endpoint.address, Address::Ip(_)) { &*endpoint.name } else { "localhost" };
         exchange.request.set(&FieldName::from(Known::Host), name.as_bytes());
     }
     let Some(admitted) = &exchange.admitted else { return };

@@ -71,7 +71,6 @@ pub struct Exchange {
     needs_page: bool,
     values: Vec<(Box<str>, Box<str>)>,
     id: RequestId,
-    forwarded: bool,
     /// The generation's number; it outlives the generation in a tunnel.
     number: u64,
     record: Record,
@@ -148,7 +147,6 @@ impl Exchange {
             failure: None,
             needs_page: false,
             values: Vec::new(),
-            forwarded: false,
             number: generation.number(),
             generation: Some(generation),
             record,

@@ -11,11 +11,15 @@
 )]
 
 mod actors;
+mod addresses;
+mod failure_pages;
 mod fields;
 mod framing;
 mod harness;
 mod plain;
+mod policies;
 mod pooling;
+mod reparse;
 mod strict_responses;
 mod strictness;
 mod timeouts;

@@ -1,5 +1,6 @@
 //! Every wait has an end, and none of them holds up anybody else.
 
+use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 use crate::harness::origin::ok;
@@ -187,17 +188,40 @@ fn a_routes_timeouts_go_before_the_upstreams() {
 
 #[test]
 fn an_endpoint_that_does_not_accept_is_a_connect_timeout() {
-    // A listener whose backlog is full: further connections are neither accepted nor refused.
-    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).expect("a socket");
-    socket.bind(&"127.0.0.1:0".parse::<std::net::SocketAddr>().expect("an address").into()).expect("a port");
-    socket.listen(0).expect("a listener");
-    let addr = socket.local_addr().expect("an address").as_socket().expect("a TCP address");
-    let _first = std::net::TcpStream::connect(addr).expect("the one place in the queue");
-    let proxy = timed(&addr.to_string(), "", "connect: 100ms");
+    let full = Full::new();
+    let proxy = timed(&full.addr.to_string(), "", "connect: 100ms");
     let mut client = Client::connect(proxy.addr());
     client.send_request("GET", "/", &[], b"");
     assert_eq!(client.read_response().status, 504);
     proxy.wait_for_failures("connect_timeout", 1);
+}
+
+#[test]
+fn a_client_that_leaves_while_we_connect_is_noticed() {
+    let full = Full::new();
+    let proxy = timed(&full.addr.to_string(), "", "connect: 1h");
+    let mut client = Client::connect(proxy.addr());
+    client.send_request("GET", "/", &[], b"");
+    proxy.wait_for_metric("gatewright_upstream_in_flight", "origin", 1);
+    client.reset();
+    proxy.wait_for_failures("client_closed", 1);
+}
+
+/// A listener whose backlog is full: further connections are neither accepted nor refused.
+struct Full {
+    addr: SocketAddr,
+    _held: (socket2::Socket, TcpStream),
+}
+
+impl Full {
+    fn new() -> Full {
+        let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).expect("a socket");
+        socket.bind(&"127.0.0.1:0".parse::<SocketAddr>().expect("an address").into()).expect("a port");
+        socket.listen(0).expect("a listener");
+        let addr = socket.local_addr().expect("an address").as_socket().expect("a TCP address");
+        let first = TcpStream::connect(addr).expect("the one place in the queue");
+        Full { addr, _held: (socket, first) }
+    }
 }
 
 #[test]
