@@ -134,20 +134,21 @@ fn fuzz_request_head(data: &[u8]) {
         return; // HTTP/1.0; the proxy adds the endpoint's name
     }
     let length = admitted.length;
-    let written = write_request(&head, length);
+    let persistence = |upgrade| if upgrade { Persistence::Upgrade } else { Persistence::Default };
+    let written = write_request(&head, length, persistence(admitted.upgrade));
     let read = strict::request_head(written.clone()).unwrap_or_else(|why| panic!("{why}: {}", harness::show(&written)));
     assert_eq!((read.method.as_bytes(), read.target.as_bytes()), (head.method().as_bytes(), head.target_bytes()));
     assert_eq!(read.framing, framing(length, Framing::None));
     let mut again = Head::new();
     let whole = parse::request(&written, FIELDS_MAX + 2, &mut again).expect("what we write parses");
     assert_eq!(whole, Some(written.len()));
-    admit::request(&mut again, &Rules::default()).expect("what we write is admitted");
-    assert_eq!(written, write_request(&again, length), "written twice, it is the same");
+    let admitted = admit::request(&mut again, &Rules::default()).expect("what we write is admitted");
+    assert_eq!(written, write_request(&again, length, persistence(admitted.upgrade)), "written twice, it is the same");
 }
 
-fn write_request(head: &Head, length: Length) -> Vec<u8> {
+fn write_request(head: &Head, length: Length, persistence: Persistence) -> Vec<u8> {
     let mut out = Vec::new();
-    write::request(head, length, Persistence::Default, false, &mut out);
+    write::request(head, length, persistence, false, &mut out);
     out
 }
 
