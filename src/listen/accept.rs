@@ -48,9 +48,15 @@ pub async fn run(listening: Listening, name: Arc<str>, door: Rc<Door>) {
         Listening::Tcp(socket) => TcpListener::from_std(socket).map(Socket::Tcp),
         Listening::Unix(socket) => UnixListener::from_std(socket).map(Socket::Unix),
         Listening::Memory => {
-            let door = door.clone();
-            memory::listen(name, move |end| begin(Wire::Memory(end), Peer::Memory, &door));
-            return;
+            let guard = door.drain.guard();
+            memory::listen(name.clone(), move |end| begin(Wire::Memory(end), Peer::Memory, &door));
+            std::future::poll_fn(|cx| match guard.poll_level(cx) {
+                Level::Running => Poll::Pending,
+                Level::Draining | Level::Cut => Poll::Ready(()),
+            })
+            .await;
+            // It holds the door, for which the drain would wait.
+            return memory::close(&name);
         }
     };
     match socket {

@@ -150,9 +150,7 @@ impl Worker {
     /// Stops what is below, and lets go of the doors: they would be waited for.
     fn stop(&self, level: Level) {
         self.drain.stop(level);
-        for address in self.doors.take().into_keys() {
-            close_memory(&address);
-        }
+        self.doors.take();
     }
 
     fn switch_log(&self, log: LogPlan) {
@@ -190,8 +188,7 @@ impl Worker {
             }
             kept.insert(plan.address, open);
         }
-        for (address, gone) in doors {
-            close_memory(&address);
+        for gone in doors.into_values() {
             gone.drain.stop(Level::Draining);
         }
         *self.doors.borrow_mut() = kept;
@@ -214,13 +211,6 @@ impl Worker {
             open_max,
             count: Rc::new(move |begins| if begins { metrics.accepted(id) } else { metrics.closed(id) }),
         }
-    }
-}
-
-/// An in-memory listener has no task that sees the drain: it is told.
-fn close_memory(address: &Address) {
-    if let Address::Memory(name) = address {
-        crate::wire::memory::close(name);
     }
 }
 
