@@ -43,6 +43,8 @@ fn door(handle: Handle, drain: Drain, may_act: bool) -> Door {
     let serve: Serve = Rc::new(move |client, head| Box::pin(serve(client, head, handle.clone(), may_act)));
     let settings = Settings {
         name: "admin".into(),
+        id: 0,
+        open_max: ADMIN_CONNECTIONS_MAX,
         rules: Arc::new(Rules::default()),
         timeouts: ListenerTimeouts {
             head: Duration::from_millis(HEAD_TIMEOUT_MS),
@@ -56,8 +58,7 @@ fn door(handle: Handle, drain: Drain, may_act: bool) -> Door {
         serve,
         drain,
         open: Arc::new(AtomicUsize::new(0)),
-        open_max: ADMIN_CONNECTIONS_MAX,
-        count: Rc::new(|_| {}),
+        count: Rc::new(|_, _| {}),
     }
 }
 

@@ -30,6 +30,8 @@ pub fn furnish(name: &str, drain: &Drain) {
     });
     let settings = Settings {
         name: name.into(),
+        id: 0,
+        open_max: LISTENER_CONNECTIONS_MAX,
         rules: Arc::new(Rules::default()),
         timeouts: ListenerTimeouts {
             head: Duration::from_millis(HEAD_TIMEOUT_MS),
@@ -43,8 +45,7 @@ pub fn furnish(name: &str, drain: &Drain) {
         serve,
         drain: drain.child(),
         open: Arc::new(AtomicUsize::new(0)),
-        open_max: LISTENER_CONNECTIONS_MAX,
-        count: Rc::new(|_| {}),
+        count: Rc::new(|_, _| {}),
     };
     tokio::task::spawn_local(accept::run(Listening::Memory, name.into(), Rc::new(door)));
 }

@@ -38,6 +38,10 @@ pub struct Client {
 #[derive(Debug)]
 pub struct Settings {
     pub name: Arc<str>,
+    /// The listener's number in the metrics.
+    pub id: u32,
+    /// Connections it may hold, process-wide.
+    pub open_max: usize,
     pub rules: Arc<Rules>,
     pub timeouts: ListenerTimeouts,
     pub trusted: Vec<ipnet::IpNet>,

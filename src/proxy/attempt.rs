@@ -24,6 +24,7 @@ pub(super) async fn run(exchange: &mut Exchange) -> Result<(), Failure> {
             Ok(()) => return Ok(()),
             Err(failure) => failure,
         };
+        count(exchange, None);
         let before = exchange.record.upstream_bytes_before;
         let bytes = exchange.flows.upstream.as_ref().map_or(before, |upstream| upstream.http.bytes());
         // What came before anything had left is no answer.
@@ -39,7 +40,12 @@ pub(super) async fn run(exchange: &mut Exchange) -> Result<(), Failure> {
         let verdict = exchange.ask(Hook::UpstreamFailure).await?;
         let failure = exchange.failure.take().unwrap_or_else(|| Failure::new(Reason::Broken));
         match verdict {
-            Verdict::Retry => exchange.record.retried(&failure),
+            Verdict::Retry => {
+                exchange.record.retried(&failure);
+                if let Some(upstream) = &exchange.upstream {
+                    exchange.parts.metrics.retried(upstream.id.0);
+                }
+            }
             Verdict::Answer(answer) => {
                 exchange.answer(*answer);
                 return Ok(());
@@ -58,6 +64,7 @@ async fn one(exchange: &mut Exchange) -> Result<(), Failure> {
     let connection = obtain_connection(exchange).await?;
     send_head(exchange, connection);
     await_head(exchange).await?;
+    count(exchange, Some(exchange.response.status()));
     if exchange.parts.log.borrow().is_some() {
         exchange.record.first_byte();
     }
@@ -65,6 +72,15 @@ async fn one(exchange: &mut Exchange) -> Result<(), Failure> {
         exchange.edit(Hook::UpstreamResponse).await?;
     }
     Ok(())
+}
+
+/// An attempt has got its head, or has failed.
+fn count(exchange: &Exchange, status: Option<u16>) {
+    if let Some(upstream) = &exchange.upstream
+        && exchange.attempt.busy.is_some()
+    {
+        exchange.parts.metrics.attempted(upstream.id.0, status);
+    }
 }
 
 /// From the verdicts so far to the upstream: its chain, its limits, its timeouts under the route's.

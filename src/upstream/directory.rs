@@ -134,13 +134,11 @@ impl Directory {
         lock(&self.names).entries.get(id.0 as usize).map(|known| known.entry)
     }
 
-    /// Publishes the endpoints of a plan, at commit. Upstreams it no longer names are left without endpoints; an
-    /// endpoint whose address and weight are unchanged stays the same object, with its counter.
+    /// Publishes the endpoints of a plan, before its commit. An endpoint whose address and weight are unchanged stays
+    /// the same object, with its counter. Upstreams that the plan no longer names keep theirs until
+    /// [`Directory::forget`]: exchanges of earlier generations may still choose from them.
     pub fn apply(&self, upstreams: &[plan::Upstream]) {
         let mut names = lock(&self.names);
-        for known in &mut names.entries {
-            known.sources.clear();
-        }
         for upstream in upstreams {
             let id = names.intern(&upstream.name);
             if let Some(known) = names.entries.get_mut(id.0 as usize) {
@@ -148,10 +146,22 @@ impl Directory {
             }
         }
         let Names { entries, answers, .. } = &mut *names;
-        answers.retain(|host, _| entries.iter().any(|known| known.names_host(host)));
         for known in entries {
             known.publish(answers);
         }
+    }
+
+    /// Takes the endpoints from all upstreams but these.
+    pub fn forget(&self, but: &[plan::Upstream]) {
+        let mut names = lock(&self.names);
+        let Names { entries, answers, .. } = &mut *names;
+        for known in entries.iter_mut().filter(|known| !known.sources.is_empty()) {
+            if !but.iter().any(|upstream| *upstream.name == *known.entry.name) {
+                known.sources.clear();
+                known.publish(answers);
+            }
+        }
+        answers.retain(|host, _| entries.iter().any(|known| known.names_host(host)));
     }
 
     /// Takes in what DNS said of a host; its addresses become endpoints wherever the host is named.

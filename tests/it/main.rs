@@ -12,10 +12,13 @@
 )]
 
 mod actors;
+mod drain;
 mod framing;
 mod harness;
 mod plain;
 mod pooling;
+mod reload;
+mod storm;
 mod strict_responses;
 mod strictness;
 mod upgrade;
