@@ -2,6 +2,8 @@
 //!
 //! `BLESS=1 cargo test --test config` rewrites what is expected.
 
+#![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "a failed test panics, and one measures real time")]
+
 #[path = "config/dump.rs"]
 mod dump;
 #[path = "config/fake.rs"]

@@ -12,7 +12,6 @@
 //! tables. Peers and tools that are not installed are skipped with a notice.
 
 #![allow(
-    missing_docs,
     unreachable_pub,
     clippy::print_stdout,
     clippy::print_stderr,

@@ -32,6 +32,7 @@ pub fn furnish(name: &str, drain: &Drain) {
         name: name.into(),
         id: 0,
         open_max: LISTENER_CONNECTIONS_MAX,
+        index: 0,
         rules: Arc::new(Rules::default()),
         timeouts: ListenerTimeouts {
             head: Duration::from_millis(HEAD_TIMEOUT_MS),

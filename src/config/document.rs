@@ -3,8 +3,6 @@
 //! Only this room's types and policy options derive `Deserialize`. Nothing is resolved here: names are strings, and a
 //! mistake in one entry leaves the others readable, so that all mistakes are told together.
 
-#![allow(missing_docs, reason = "a variant is named after what it is written as")]
-
 use std::borrow::Cow;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};

@@ -1,7 +1,5 @@
 //! What the YAML says, before anybody asks what it means: scalars, lists and tables, each with its exact place.
 
-#![allow(missing_docs, reason = "a variant is named after what it is written as")]
-
 use std::fmt;
 
 use super::diagnostic::Span;

@@ -2,8 +2,6 @@
 //!
 //! Each has a visitor of its own: serde's `untagged` would forget where things stand.
 
-#![allow(missing_docs, reason = "a variant is named after what it is written as")]
-
 use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;

@@ -125,7 +125,7 @@ fn settle(row: &'static Row, seat: &Seat, outcome: Outcome) -> Outcome {
     if matches!(verdict, Verdict::Pass) {
         return Ok(verdict);
     }
-    if !row.verdicts.contains(&verdict.name()) {
+    if row.verdict_bits & verdict.bit() == 0 {
         let text = format!("{} is no verdict of {} ({})", verdict.name(), row.name, seat.name);
         return Err(Failure::with(Reason::PolicyFailed, text));
     }

@@ -103,6 +103,24 @@ pub struct Answer {
 // === impl Verdict ===
 
 impl Verdict {
+    /// Its bit in a row's `verdict_bits`.
+    #[must_use]
+    pub const fn bit(&self) -> table::Bits {
+        use table::verdict_bit as bit;
+        const { assert!(bit("Route") != 0 && bit("Pass") == 0) };
+        match self {
+            Self::Pass => 0,
+            Self::Allow => const { bit("Allow") },
+            Self::Close => const { bit("Close") },
+            Self::Route(_) => const { bit("Route") },
+            Self::Answer(_) => const { bit("Answer") },
+            Self::Bypass => const { bit("Bypass") },
+            Self::Endpoint(_) => const { bit("Endpoint") },
+            Self::Retry => const { bit("Retry") },
+            Self::Fail => const { bit("Fail") },
+        }
+    }
+
     /// As the hook table calls it.
     #[must_use]
     pub fn name(&self) -> &'static str {

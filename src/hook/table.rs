@@ -89,6 +89,8 @@ pub struct Row {
     pub reads: Bits,
     pub writes: Bits,
     pub verdicts: &'static [&'static str],
+    /// The same, a bit each: [`verdict_bit`].
+    pub verdict_bits: Bits,
     pub wait: Wait,
     pub on_failure: OnFailure,
     /// On the way out policies run in reverse order, so that they nest.
@@ -159,7 +161,7 @@ macro_rules! table {
     ($($hook:ident $name:literal $kind:ident, $reads:expr, $writes:expr, [$($verdict:literal)*], $wait:ident, $failure:ident, $way:literal, $when:literal;)+) => {
         /// The hook table: one row per hook, in the order of an exchange's life.
         pub static TABLE: &[Row] = &[$(Row {
-            hook: $hook, name: $name, kind: Kind::$kind, reads: $reads, writes: $writes, verdicts: &[$($verdict),*],
+            hook: $hook, name: $name, kind: Kind::$kind, reads: $reads, writes: $writes, verdicts: &[$($verdict),*], verdict_bits: 0 $(| verdict_bit($verdict))*,
             wait: Wait::$wait, on_failure: OnFailure::$failure, outward: matches!($way.as_bytes(), b"out"), when: $when,
         }),+];
     };
@@ -189,6 +191,53 @@ table! {
     StreamOpen "stream_open" Ask, CLIENT | STREAM, VALUES, ["Upstream" "Close"], Yes, Closed, "in", "a TCP or UDP stream begins";
     StreamData "stream_data" Edit, CLIENT | STREAM, STREAM | VALUES, ["Close"], Yes, Closed, "in", "bytes of a stream";
     StreamClose "stream_close" Look, CLIENT | STREAM | RECORD, VALUES, [], Yes, Closed, "in", "a stream has ended";
+}
+
+/// Every verdict there is, by name.
+const VERDICTS: [&str; 16] = [
+    "Allow",
+    "Close",
+    "Certificate",
+    "Route",
+    "Answer",
+    "Key",
+    "Bypass",
+    "Serve",
+    "Revalidate",
+    "Endpoint",
+    "Retry",
+    "Fail",
+    "Store",
+    "Skip",
+    "State",
+    "Upstream",
+];
+
+/// The bit of a verdict's name; 0 for what is none.
+#[must_use]
+pub const fn verdict_bit(name: &str) -> Bits {
+    let mut at = 0;
+    while at < VERDICTS.len() {
+        if same(VERDICTS[at].as_bytes(), name.as_bytes()) {
+            return 1 << at;
+        }
+        at += 1;
+    }
+    0
+}
+
+const fn same(one: &[u8], other: &[u8]) -> bool {
+    if one.len() != other.len() {
+        return false;
+    }
+    let mut at = 0;
+    while at < one.len() {
+        if one[at] != other[at] {
+            return false;
+        }
+        at += 1;
+    }
+    true
 }
 
 /// How many hooks there are.
@@ -254,6 +303,7 @@ mod tests {
         assert_eq!(TABLE.len(), HOOKS);
         for (index, row) in TABLE.iter().enumerate() {
             assert_eq!(row.hook as usize, index, "{}", row.name);
+            assert_eq!(row.verdict_bits.count_ones() as usize, row.verdicts.len(), "{}", row.name);
         }
     }
 }

@@ -100,7 +100,7 @@ pub fn response(head: &mut Head, method: &str, asked_upgrade: bool) -> Result<Re
     Ok(Received { framing, length, persistent, upgrade: false })
 }
 
-fn host(head: &mut Head) -> Result<bool, Reason> {
+fn host(head: &Head) -> Result<bool, Reason> {
     let mut values = head.all_known(Known::Host);
     let (first, second) = (values.next(), values.next());
     match (first, second) {
@@ -143,7 +143,8 @@ fn max_forwards(head: &mut Head) -> Result<bool, Reason> {
     if head.method() != "OPTIONS" || !head.has(Known::MaxForwards) {
         return Ok(false);
     }
-    let value = head.known(Known::MaxForwards).and_then(|value| std::str::from_utf8(value).ok());
+    let digits = |value: &&[u8]| value.iter().all(u8::is_ascii_digit); // `parse` would take a sign
+    let value = head.known(Known::MaxForwards).filter(digits).and_then(|value| std::str::from_utf8(value).ok());
     let hops: u32 = value.and_then(|value| value.parse().ok()).ok_or(Reason::BadField)?;
     if hops > 0 {
         head.set(&FieldName::from(Known::MaxForwards), (hops - 1).to_string().as_bytes());
@@ -152,6 +153,9 @@ fn max_forwards(head: &mut Head) -> Result<bool, Reason> {
 }
 
 fn request_body(head: &Head, old: bool) -> Result<(Framing, Length), Reason> {
+    if !head.has(Known::ContentLength) && !head.has(Known::TransferEncoding) {
+        return Ok((Framing::None, Length::None));
+    }
     let coding = transfer_encoding(head.all_known(Known::TransferEncoding), old)?;
     let bytes = content_length(head.all_known(Known::ContentLength))?;
     match (coding, bytes) {

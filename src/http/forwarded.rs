@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use smallvec::SmallVec;
 
-use super::head::Head;
+use super::head::{Head, Version};
 use super::name::{FieldName, Known};
 
 /// Which fields tell the origin about the client.
@@ -56,25 +56,22 @@ impl Default for Forwarded {
 
 /// Writes the fields into a request's head. What an untrusted client says about itself is removed.
 pub fn apply(head: &mut Head, rules: &Forwarded, asker: &Asker<'_>, lines: &Lines) {
-    let host: SmallVec<[u8; 64]> = head.known(Known::Host).map(SmallVec::from_slice).unwrap_or_default();
-    if asker.trusted || head.has(Known::Via) {
-        append_all(head, rules, asker, &host);
+    let plain = head.version() == Version::Http11 && !head.has(Known::Via);
+    if asker.trusted || rules.forwarded || !plain {
+        append_all(head, rules, asker);
     } else {
         for known in [Known::Forwarded, Known::XForwardedFor, Known::XForwardedProto, Known::XForwardedHost] {
             head.remove_known(known);
         }
         head.add_lines(&lines.bytes, &lines.fields);
-        if rules.x_forwarded && !host.is_empty() {
-            head.add_known(Known::XForwardedHost, &host);
-        }
-        if rules.forwarded {
-            head.add_known(Known::Forwarded, element(asker, &host).as_bytes());
+        if rules.x_forwarded {
+            head.add_copy(Known::XForwardedHost, Known::Host);
         }
     }
 }
 
 /// As [`apply`], where others may have written before us.
-fn append_all(head: &mut Head, rules: &Forwarded, asker: &Asker<'_>, host: &[u8]) {
+fn append_all(head: &mut Head, rules: &Forwarded, asker: &Asker<'_>) {
     if !asker.trusted {
         for known in [Known::Forwarded, Known::XForwardedFor, Known::XForwardedProto, Known::XForwardedHost] {
             head.remove_known(known);
@@ -85,22 +82,23 @@ fn append_all(head: &mut Head, rules: &Forwarded, asker: &Asker<'_>, host: &[u8]
         if !head.has(Known::XForwardedProto) {
             head.add_known(Known::XForwardedProto, asker.proto().as_bytes());
         }
-        if !head.has(Known::XForwardedHost) && !host.is_empty() {
-            head.add_known(Known::XForwardedHost, host);
+        if !head.has(Known::XForwardedHost) {
+            head.add_copy(Known::XForwardedHost, Known::Host);
         }
     }
     if rules.forwarded {
-        append(head, Known::Forwarded, element(asker, host).as_bytes());
+        let element = element(asker, head.known(Known::Host).unwrap_or_default());
+        append(head, Known::Forwarded, element.as_bytes());
     }
     if let Some(pseudonym) = &rules.via {
         via(head, pseudonym);
     }
 }
 
-/// Adds us to Via.
+/// Adds us to Via, with the version in which the message came to us (RFC 9110 section 7.6.3).
 pub fn via(head: &mut Head, pseudonym: &str) {
     let mut text: SmallVec<[u8; 64]> = SmallVec::new();
-    text.extend_from_slice(b"1.1 ");
+    text.extend_from_slice(if head.version() == Version::Http10 { b"1.0 " } else { b"1.1 " });
     text.extend_from_slice(pseudonym.as_bytes());
     append(head, Known::Via, &text);
 }

@@ -304,6 +304,23 @@ impl Head {
         self.add_line(known.name(), known, value);
     }
 
+    /// Adds a line of `known` with the first value of `from`, if that is there and not empty.
+    pub(super) fn add_copy(&mut self, known: Known, from: Known) {
+        let source = self.live().find(|field| field.known == from).map(|field| (field.value_at, field.value_len));
+        let Some((at, len)) = source.filter(|(_, len)| *len > 0) else { return };
+        let name = known.name();
+        let name_at = self.bytes.len() as u32;
+        self.bytes.reserve(name.len() + len as usize + 4);
+        self.bytes.extend_from_slice(name.as_bytes());
+        self.bytes.extend_from_slice(b": ");
+        self.bytes.extend_from_within(at as usize..(at + len) as usize);
+        self.bytes.extend_from_slice(b"\r\n");
+        self.present |= known.bit();
+        let value_at = name_at + name.len() as u32 + 2;
+        let name_len = name.len() as u16;
+        self.fields.push(Field { name_at, value_at, value_len: len, name_len, known, state: State::Line });
+    }
+
     /// Adds lines that were written before, in one copy.
     pub(super) fn add_lines(&mut self, bytes: &[u8], lines: &[Line]) {
         let base = self.append(bytes).at;

@@ -47,13 +47,17 @@ pub fn bind(address: &Address, workers: usize) -> Result<(Vec<Listening>, Addres
 }
 
 fn bind_tcp(at: SocketAddr, workers: usize) -> io::Result<(Vec<Listening>, SocketAddr)> {
-    // The probe: as any program binds, without SO_REUSEPORT. It is closed before it ever listens.
-    let probe = socket(at, false)?;
-    let real = probe.local_addr()?.as_socket().unwrap_or(at);
-    drop(probe);
+    if at.port() != 0 {
+        // The probe: as any program binds, without SO_REUSEPORT. It is closed before it ever listens.
+        drop(socket(at, false)?);
+    }
+    // For port 0 the kernel chooses one that nobody holds, shared or not, and the first socket keeps it for the others.
+    let first = socket(at, true)?;
+    let real = first.local_addr()?.as_socket().unwrap_or(at);
     let mut sockets = Vec::with_capacity(workers);
+    let mut first = Some(first);
     for _ in 0..workers {
-        let socket = socket(real, true)?;
+        let socket = first.take().map_or_else(|| socket(real, true), Ok)?;
         socket.set_tcp_nodelay(true)?; // what is accepted inherits it: one system call less per connection
         socket.listen(ACCEPT_BACKLOG)?;
         sockets.push(Listening::Tcp(socket.into()));

@@ -42,6 +42,8 @@ pub struct Settings {
     pub id: u32,
     /// Connections it may hold, process-wide.
     pub open_max: usize,
+    /// The listener's place in the plan that runs.
+    pub index: usize,
     pub rules: Arc<Rules>,
     pub timeouts: ListenerTimeouts,
     pub trusted: Vec<ipnet::IpNet>,

@@ -15,7 +15,7 @@ use crate::http::head::Head;
 use crate::http::name::{FieldName, Known};
 use crate::wire::Address;
 
-pub struct Fake {
+pub(super) struct Fake {
     pub request: Head,
     pub response: Option<Head>,
     pub upstream: Option<UpstreamId>,
@@ -27,27 +27,27 @@ pub struct Fake {
 }
 
 /// The policy that options make.
-pub fn policy<O: Build>(options: serde_json::Value) -> O::Built {
+pub(super) fn policy<O: Build>(options: serde_json::Value) -> O::Built {
     serde_json::from_value::<O>(options).unwrap().build(&secrets()).unwrap_or_else(|found| panic!("{found:?}"))
 }
 
 /// Everything that is wrong with options, a line each.
-pub fn complaint<O: Build>(options: serde_json::Value) -> String {
+pub(super) fn complaint<O: Build>(options: serde_json::Value) -> String {
     let Err(found) = serde_json::from_value::<O>(options).unwrap().build(&secrets()) else { return String::new() };
     found.iter().map(|one| format!("{} ({})\n", one.message, one.help)).collect()
 }
 
-pub fn secrets() -> Secrets {
+pub(super) fn secrets() -> Secrets {
     Secrets::new([("api-key".to_owned(), Secret(Arc::from(&b"s3cret\n"[..])))].into())
 }
 
 // === impl Fake ===
 
 impl Fake {
-    pub fn get(target: &str) -> Self {
+    pub(super) fn get(target: &str) -> Self {
         let mut request = Head::request("GET", target);
         request.add_known(Known::Host, b"Shop.example.com:8443");
-        request.add(&crate::http::name::FieldName::new("user-agent").unwrap(), b"test");
+        request.add(&FieldName::new("user-agent").unwrap(), b"test");
         request.add(&FieldName::new("x-name").unwrap(), b"a b\"");
         let client = ClientFacts {
             address_text: "".into(),
@@ -62,7 +62,7 @@ impl Fake {
         Self { request, response, upstream, may_retry, client, route, endpoints, values }
     }
 
-    pub fn balancing(weights: &[u32]) -> Self {
+    pub(super) fn balancing(weights: &[u32]) -> Self {
         let mut fake = Self::get("/");
         let endpoint = |weight: &u32| {
             let address = Address::Ip("127.0.0.1:80".parse().unwrap());
@@ -72,29 +72,29 @@ impl Fake {
         fake
     }
 
-    pub fn to(&mut self, to: &[(UpstreamId, u32)]) {
+    pub(super) fn to(&mut self, to: &[(UpstreamId, u32)]) {
         self.route.to = to.into();
     }
 
-    pub fn param(&mut self, name: &str, value: &str) {
+    pub(super) fn param(&mut self, name: &str, value: &str) {
         self.route.params.push((name.into(), value.to_owned()));
     }
 
-    pub fn tried(&mut self, bits: u64) {
+    pub(super) fn tried(&mut self, bits: u64) {
         self.endpoints.tried = bits;
     }
 
-    pub fn version(&mut self, version: u64) {
+    pub(super) fn version(&mut self, version: u64) {
         self.endpoints.version = version;
     }
 
-    pub fn in_flight(&mut self, counts: &[u32]) {
+    pub(super) fn in_flight(&self, counts: &[u32]) {
         for (endpoint, count) in self.endpoints.list.iter().zip(counts) {
             endpoint.in_flight.store(*count, Ordering::Relaxed);
         }
     }
 
-    pub fn call(&mut self, policy: &dyn Policy, hook: Hook) -> Outcome {
+    pub(super) fn call(&mut self, policy: &dyn Policy, hook: Hook) -> Outcome {
         assert!(policy.hooks().has(hook));
         match policy.call(hook, self) {
             Step::Now(outcome) => outcome,
@@ -102,14 +102,14 @@ impl Fake {
         }
     }
 
-    pub fn answer_of(&mut self, policy: &dyn Policy, hook: Hook) -> Answer {
+    pub(super) fn answer_of(&mut self, policy: &dyn Policy, hook: Hook) -> Answer {
         match self.call(policy, hook).unwrap() {
             Verdict::Answer(answer) => *answer,
             other => panic!("{other:?}"),
         }
     }
 
-    pub fn endpoint_of(&mut self, policy: &dyn Policy) -> Result<usize, Failure> {
+    pub(super) fn endpoint_of(&mut self, policy: &dyn Policy) -> Result<usize, Failure> {
         match self.call(policy, Hook::Balance)? {
             Verdict::Endpoint(id) => Ok(id.0 as usize),
             other => panic!("{other:?}"),
@@ -117,7 +117,7 @@ impl Fake {
     }
 
     /// Every line of a request field.
-    pub fn field(&self, name: &str) -> String {
+    pub(super) fn field(&self, name: &str) -> String {
         let name = FieldName::new(name).unwrap();
         let lines: Vec<_> = self.request.all(&name).map(String::from_utf8_lossy).collect();
         lines.join(", ")

@@ -3,7 +3,7 @@
 
 /// The first value of a parameter as it stands in the query, still encoded; `name=` and `name` give the empty text.
 #[must_use]
-pub fn first<'a>(query: Option<&'a str>, name: &str) -> Option<&'a str> {
+pub(super) fn first<'a>(query: Option<&'a str>, name: &str) -> Option<&'a str> {
     query?.split('&').find_map(|pair| {
         let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
         decoded(key).eq(name.bytes()).then_some(value)
@@ -11,7 +11,7 @@ pub fn first<'a>(query: Option<&'a str>, name: &str) -> Option<&'a str> {
 }
 
 /// The bytes a name or value stands for. A `%` without two digits behind it stands for itself.
-pub fn decoded(raw: &str) -> impl Iterator<Item = u8> {
+pub(super) fn decoded(raw: &str) -> impl Iterator<Item = u8> {
     let mut rest = raw.as_bytes();
     std::iter::from_fn(move || {
         let (&byte, behind) = rest.split_first()?;
@@ -32,7 +32,7 @@ pub fn decoded(raw: &str) -> impl Iterator<Item = u8> {
 
 /// The byte that the two hexadecimal digits in front stand for.
 #[must_use]
-pub fn escaped(digits: &[u8]) -> Option<u8> {
+pub(super) fn escaped(digits: &[u8]) -> Option<u8> {
     let digit = |at: usize| digits.get(at).and_then(|byte| char::from(*byte).to_digit(16));
     u8::try_from(digit(0)? * 16 + digit(1)?).ok()
 }

@@ -9,7 +9,7 @@ use crate::hook::{Answer, Hook};
 use crate::http::h1::write::reason_phrase;
 use crate::http::head::Head;
 use crate::http::media::{self, Page};
-use crate::http::name::{FieldName, Known};
+use crate::http::name::FieldName;
 
 /// The methods that are forwarded, for `Allow`.
 const METHODS: &[u8] = b"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";

@@ -1,5 +1,7 @@
 //! Attempts: balance, connect, send, await a head; and the loop that tries again where that is safe.
 
+use std::task::Poll;
+
 use super::flow::{Event, ResponseFlow};
 use super::{Exchange, Source, deliver};
 use crate::clock::{self, NEVER};
@@ -12,24 +14,26 @@ use crate::http::name::{FieldName, Known};
 use crate::limits::{
     CONNECT_TIMEOUT_MS, CONTINUE_AFTER_MS, FIRST_BYTE_TIMEOUT_MS, INTERIM_RESPONSES_MAX, UPSTREAM_IDLE_TIMEOUT_MS,
 };
+use crate::listen::Client;
 use crate::upstream::directory::Busy;
 use crate::upstream::{Connection, connect};
+use crate::wire::{Address, Wire};
 
 /// Obtains a response's head from the upstream that was chosen.
 pub(super) async fn run(exchange: &mut Exchange) -> Result<(), Failure> {
     settle_upstream(exchange)?;
-    forward_facts(exchange);
     loop {
-        let failure = match one(exchange).await {
-            Ok(()) => return Ok(()),
-            Err(failure) => failure,
-        };
-        count(exchange, None);
+        let outcome = one(exchange).await;
+        let id = exchange.upstream.as_ref().map_or(u32::MAX, |upstream| upstream.id.0);
+        let status = outcome.is_ok().then(|| exchange.response.status());
+        exchange.parts.metrics.attempted(id, status);
+        let Err(failure) = outcome else { return Ok(()) };
         let before = exchange.record.upstream_bytes_before;
         let bytes = exchange.flows.upstream.as_ref().map_or(before, |upstream| upstream.http.bytes());
         // What came before anything had left is no answer.
         (exchange.attempt.sent, exchange.attempt.answered) =
             (bytes.1 > before.1, bytes.1 > before.1 && bytes.0 > before.0);
+        exchange.count_upstream();
         exchange.flows.upstream = None;
         exchange.flows.response = ResponseFlow::Idle;
         exchange.attempt.busy = None;
@@ -41,10 +45,8 @@ pub(super) async fn run(exchange: &mut Exchange) -> Result<(), Failure> {
         let failure = exchange.failure.take().unwrap_or_else(|| Failure::new(Reason::Broken));
         match verdict {
             Verdict::Retry => {
+                exchange.parts.metrics.retried(id);
                 exchange.record.retried(&failure);
-                if let Some(upstream) = &exchange.upstream {
-                    exchange.parts.metrics.retried(upstream.id.0);
-                }
             }
             Verdict::Answer(answer) => {
                 exchange.answer(*answer);
@@ -64,7 +66,6 @@ async fn one(exchange: &mut Exchange) -> Result<(), Failure> {
     let connection = obtain_connection(exchange).await?;
     send_head(exchange, connection);
     await_head(exchange).await?;
-    count(exchange, Some(exchange.response.status()));
     if exchange.parts.log.borrow().is_some() {
         exchange.record.first_byte();
     }
@@ -72,15 +73,6 @@ async fn one(exchange: &mut Exchange) -> Result<(), Failure> {
         exchange.edit(Hook::UpstreamResponse).await?;
     }
     Ok(())
-}
-
-/// An attempt has got its head, or has failed.
-fn count(exchange: &Exchange, status: Option<u16>) {
-    if let Some(upstream) = &exchange.upstream
-        && exchange.attempt.busy.is_some()
-    {
-        exchange.parts.metrics.attempted(upstream.id.0, status);
-    }
 }
 
 /// From the verdicts so far to the upstream: its chain, its limits, its timeouts under the route's.
@@ -102,14 +94,6 @@ fn settle_upstream(exchange: &mut Exchange) -> Result<(), Failure> {
     exchange.upstream_active = upstream.lane.active(&exchange.request);
     exchange.upstream = Some(upstream.clone());
     Ok(())
-}
-
-/// Tells the origin about the client; once per exchange, so that policies of an attempt see it.
-fn forward_facts(exchange: &mut Exchange) {
-    if std::mem::replace(&mut exchange.forwarded, true) {
-        return;
-    }
-    exchange.flows.client.introduce(&mut exchange.request, &exchange.settings.rules);
 }
 
 fn balance(exchange: &mut Exchange) -> Result<(), Failure> {
@@ -140,7 +124,7 @@ fn balance(exchange: &mut Exchange) -> Result<(), Failure> {
     Ok(())
 }
 
-async fn obtain_connection(exchange: &mut Exchange) -> Result<Connection, Failure> {
+async fn obtain_connection(exchange: &mut Exchange) -> Result<Box<Connection>, Failure> {
     let upstream = exchange.upstream.clone().ok_or(Reason::NoUpstream)?;
     let endpoint = exchange.attempt.endpoint().cloned().ok_or(Reason::NoEndpoint)?;
     let has_body = exchange.admitted.as_ref().is_some_and(|admitted| admitted.length != Length::None);
@@ -154,18 +138,28 @@ async fn obtain_connection(exchange: &mut Exchange) -> Result<Connection, Failur
     let limit = route.or(upstream.timeouts.connect).map_or(CONNECT_TIMEOUT_MS, clock::millis);
     let until = clock::now().saturating_add(limit).min(exchange.flows.limits.total_at);
     let began = clock::precise();
-    let alarm = &exchange.flows.client.alarm;
-    let wire = connect::connect(&endpoint.address, alarm, until).await?;
+    let wire = dial(&mut exchange.flows.client, &endpoint.address, until).await?;
     exchange.record.connected(began);
-    Ok(Connection { http: crate::wire::Http1::new(wire), reused: false, counted })
+    Ok(Box::new(Connection { http: crate::wire::Http1::new(wire), reused: false, counted }))
 }
 
-fn send_head(exchange: &mut Exchange, mut connection: Connection) {
+/// Connects, and watches the client meanwhile: its reset cancels.
+async fn dial(client: &mut Client, address: &Address, until: u64) -> Result<Wire, Failure> {
+    let Client { http, alarm, .. } = client;
+    let mut connecting = std::pin::pin!(connect::connect(address, alarm, until));
+    std::future::poll_fn(|cx| match connecting.as_mut().poll(cx) {
+        Poll::Pending => http.poll_watch(cx).map(|error| Err(Failure::with(Reason::ClientClosed, error))),
+        connected => connected,
+    })
+    .await
+}
+
+fn send_head(exchange: &mut Exchange, mut connection: Box<Connection>) {
     if !exchange.request.has(Known::Host)
         && let Some(endpoint) = exchange.attempt.endpoint()
     {
         // HTTP/1.0 without Host: the origin gets one all the same, as RFC 9112 section 3.2 asks of us.
-        let name = if matches!(endpoint.address, crate::wire::Address::Ip(_)) { &*endpoint.name } else { "localhost" };
+        let name = if matches!(endpoint.address, Address::Ip(_)) { &*endpoint.name } else { "localhost" };
         exchange.request.set(&FieldName::from(Known::Host), name.as_bytes());
     }
     let Some(admitted) = &exchange.admitted else { return };

@@ -169,6 +169,7 @@ fn queue_head(exchange: &mut Exchange, keep: bool) -> Length {
 /// The response cannot be completed: the client gets what there is and must see that it is not all.
 async fn break_off(exchange: &mut Exchange, failure: &Failure, length: Length) -> Ending {
     exchange.record.fail(failure);
+    exchange.count_upstream();
     exchange.flows.upstream = None;
     if failure.reason().fault() != Fault::Upstream {
         // Where the close is what ends a body, an orderly one would say that this was all of it.
@@ -182,6 +183,7 @@ async fn break_off(exchange: &mut Exchange, failure: &Failure, length: Length) -
 
 /// The upstream's connection serves again only if nothing is left on it, either way.
 fn give_back_upstream(exchange: &mut Exchange) {
+    exchange.count_upstream();
     let Some(upstream) = exchange.flows.upstream.take() else { return };
     let Some(endpoint) = exchange.attempt.endpoint() else { return };
     let persistent = exchange.record.received.is_some_and(|(_, persistent)| persistent);
@@ -189,7 +191,7 @@ fn give_back_upstream(exchange: &mut Exchange) {
     let http = &upstream.http;
     let clean = http.is_body_done() && http.is_flushed() && !http.has_unread() && !http.has_ended();
     if persistent && clean && request.read && !request.refused {
-        exchange.parts.pool.put(endpoint, *upstream);
+        exchange.parts.pool.put(endpoint, upstream);
     }
 }
 

@@ -115,9 +115,9 @@ impl Flows {
     }
 
     /// The upstream connection of a new attempt; its head is queued already.
-    pub(super) fn begin_attempt(&mut self, connection: Connection) {
+    pub(super) fn begin_attempt(&mut self, connection: Box<Connection>) {
         self.moved.written_before = connection.http.bytes().1;
-        self.upstream = Some(Box::new(connection));
+        self.upstream = Some(connection);
         self.response = ResponseFlow::Head;
         self.request.refused = false;
         self.moved.upstream_at = clock::now();

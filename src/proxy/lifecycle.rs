@@ -67,7 +67,16 @@ fn admit(exchange: &mut Exchange) -> Result<bool, Failure> {
     exchange.flows.client.http.expect_body(framing);
     let ends_here = admitted.ends_here;
     exchange.admitted = Some(admitted);
+    forward_facts(exchange);
+    // `when` is asked of the request as it is now, as routes are.
+    exchange.active = exchange.lane.as_ref().map_or(0, |lane| lane.active(&exchange.request));
     Ok(ends_here)
+}
+
+/// Tells the origin about the client, before any policy: routes do not see what a stranger claims to be, policies see
+/// and may change what we say, and the client's Host is told even if another one goes upstream.
+fn forward_facts(exchange: &mut Exchange) {
+    exchange.flows.client.introduce(&mut exchange.request, &exchange.settings.rules);
 }
 
 // === impl Open ===

@@ -21,7 +21,7 @@ use crate::http::admit::Admitted;
 use crate::http::head::{Head, Mark};
 use crate::listen::{Client, Settings};
 use crate::observe::access_log::AccessLog;
-use crate::observe::metrics::WorkerMetrics;
+use crate::observe::metrics::{Way, WorkerMetrics};
 use crate::snapshot::{Generation, Lane, RouteAlive, UpstreamAlive};
 use crate::upstream::Pool;
 use crate::upstream::directory::{Busy, Entry, InFlight, Seen};
@@ -71,7 +71,6 @@ pub struct Exchange {
     needs_page: bool,
     values: Vec<(Box<str>, Box<str>)>,
     id: RequestId,
-    forwarded: bool,
     /// The generation's number; it outlives the generation in a tunnel.
     number: u64,
     record: Record,
@@ -114,8 +113,8 @@ impl Exchange {
         head: Result<Head, Reason>,
     ) -> Box<Self> {
         let settings = client.settings.borrow().clone();
-        let listener = generation.listener(&settings.name);
-        let lane = listener.and_then(|index| generation.entry(index).cloned());
+        let listener = Some(settings.index);
+        let lane = generation.entry(settings.index).cloned();
         let (request, unread) = match head {
             Ok(head) => (head, None),
             Err(reason) => (Head::request("", ""), Some(reason)),
@@ -148,7 +147,6 @@ impl Exchange {
             failure: None,
             needs_page: false,
             values: Vec::new(),
-            forwarded: false,
             number: generation.number(),
             generation: Some(generation),
             record,
@@ -228,6 +226,15 @@ impl Exchange {
         }
         self.route = Some(route.clone());
         Ok(())
+    }
+
+    /// Counts the bytes of the upstream's connection that belong to this exchange, before it is given back or dropped.
+    fn count_upstream(&mut self) {
+        let Some(upstream) = &self.flows.upstream else { return };
+        let (read, written) = upstream.http.bytes();
+        let before = std::mem::replace(&mut self.record.upstream_bytes_before, (read, written));
+        self.parts.metrics.bytes(Way::UpstreamReceived, read - before.0);
+        self.parts.metrics.bytes(Way::UpstreamSent, written - before.1);
     }
 
     /// Remembers who ended the exchange's way upstream.

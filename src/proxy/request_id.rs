@@ -16,7 +16,8 @@ impl RequestId {
     /// Takes a trusted neighbour's id or makes one, and leaves it in the head for the origin.
     pub(super) fn settle(head: &mut Head, trusted: bool) -> Self {
         if let Some(given) = head.known(Known::XRequestId) {
-            if trusted && is_acceptable(given) {
+            let alone = head.all_known(Known::XRequestId).nth(1).is_none();
+            if trusted && alone && is_acceptable(given) {
                 return Self(SmallVec::from_slice(given));
             }
             let made = Self::make();
@@ -52,8 +53,10 @@ fn hexadecimal(number: u32) -> [u8; 8] {
     (spread + 0x3030_3030_3030_3030 + over * 0x27).to_be_bytes()
 }
 
+/// What may stand as it is in a field, a page and a log line: nothing that ends a string or begins markup.
 fn is_acceptable(id: &[u8]) -> bool {
-    !id.is_empty() && id.len() <= REQUEST_ID_BYTES_MAX && id.iter().all(u8::is_ascii_graphic)
+    let fit = |byte: &u8| byte.is_ascii_graphic() && !b"\"'\\<>&`".contains(byte);
+    !id.is_empty() && id.len() <= REQUEST_ID_BYTES_MAX && id.iter().all(fit)
 }
 
 #[cfg(test)]

@@ -49,6 +49,9 @@ pub struct UpstreamAlive {
     pub requests_max: Option<usize>,
 }
 
+/// A policy in its seat, and the requests it is for.
+type Sitting = (Seat, Option<Arc<Matcher>>);
+
 /// Counts living generations.
 struct Alive(Arc<std::sync::atomic::AtomicUsize>);
 
@@ -57,7 +60,7 @@ struct Alive(Arc<std::sync::atomic::AtomicUsize>);
 impl Generation {
     /// Brings a snapshot to life.
     pub fn new(snapshot: &Arc<Snapshot>, worker: &WorkerParts) -> Result<Rc<Self>, Diagnostic> {
-        let seats = |places: &[Place]| -> Result<Vec<(Seat, Option<Arc<Matcher>>)>, Diagnostic> {
+        let seats = |places: &[Place]| -> Result<Vec<Sitting>, Diagnostic> {
             places.iter().map(|place| sit(place, worker)).collect()
         };
         let file = seats(&snapshot.file)?;
@@ -103,12 +106,6 @@ impl Generation {
     #[must_use]
     pub fn number(&self) -> u64 {
         self.snapshot.number
-    }
-
-    /// The place in the plan of a listener that arrives by name.
-    #[must_use]
-    pub fn listener(&self, name: &str) -> Option<usize> {
-        self.snapshot.plan.listeners.iter().position(|listener| listener.name == name)
     }
 
     /// The chain before a route is known.

@@ -27,7 +27,7 @@ pub struct Pool {
 }
 
 struct Idle {
-    connection: Connection,
+    connection: Box<Connection>,
     since_ms: u64,
 }
 
@@ -41,7 +41,7 @@ impl Pool {
 
     /// The connection that was used last, if one is still good. Bytes or an end on an idle connection close it: they
     /// never answer the next request. `certain`: ask the kernel too, for a request that cannot be repeated.
-    pub fn take(&self, endpoint: &Endpoint, certain: bool) -> Option<Connection> {
+    pub fn take(&self, endpoint: &Endpoint, certain: bool) -> Option<Box<Connection>> {
         let mut idle = self.idle.borrow_mut();
         let list = idle.get_mut(&endpoint.number)?;
         while let Some(mut entry) = list.pop() {
@@ -54,7 +54,7 @@ impl Pool {
     }
 
     /// Keeps a connection whose exchange ended cleanly.
-    pub fn put(&self, endpoint: &Endpoint, connection: Connection) {
+    pub fn put(&self, endpoint: &Endpoint, connection: Box<Connection>) {
         let entry = Idle { connection, since_ms: clock::now() };
         let mut idle = self.idle.borrow_mut();
         if let Some(list) = idle.get_mut(&endpoint.number) {
@@ -70,7 +70,7 @@ impl Pool {
     pub fn sweep(&self) {
         let oldest = clock::now().saturating_sub(POOL_IDLE_MS);
         self.idle.borrow_mut().retain(|_, list| {
-            list.retain_mut(|entry| entry.since_ms >= oldest && entry.is_good());
+            list.retain(|entry| entry.since_ms >= oldest && entry.is_good());
             !list.is_empty()
         });
     }
@@ -90,7 +90,7 @@ impl Pool {
 // === impl Idle ===
 
 impl Idle {
-    fn is_good(&mut self) -> bool {
+    fn is_good(&self) -> bool {
         let mut cx = Context::from_waker(Waker::noop());
         let http = &self.connection.http;
         !http.has_unread() && !http.has_ended() && http.wire().poll_readable(&mut cx).is_pending()

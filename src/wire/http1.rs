@@ -268,13 +268,14 @@ impl Http1 {
 
     fn try_head(&mut self, expect: Expect, head: &mut Head) -> Result<Option<()>, Reason> {
         let Some(buffer) = &mut self.inbox else { return Ok(None) };
-        // Looked for again while the head begins with CR: an empty line may arrive in two reads.
-        if expect.request && (self.scanned == 0 || buffer.bytes().first() == Some(&b'\r')) {
-            self.scanned = 0;
+        if expect.request && self.scanned == 0 {
             buffer.consume(parse::leading_lines(buffer.bytes())?);
             if buffer.is_empty() {
                 self.inbox = None;
                 return Ok(None);
+            }
+            if buffer.bytes() == b"\r" {
+                return Ok(None); // the other half of an empty line may be on its way
             }
         }
         let bytes = buffer.bytes();

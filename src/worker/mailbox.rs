@@ -57,7 +57,7 @@ pub struct Mailbox {
 }
 
 /// The worker's end.
-pub struct Messages(mpsc::Receiver<Message>);
+pub(super) struct Messages(mpsc::Receiver<Message>);
 
 /// A mailbox of a worker yet to be started.
 pub(super) fn new() -> (Mailbox, Messages) {

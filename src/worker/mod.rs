@@ -164,7 +164,9 @@ impl Worker {
     /// Stops what is below, and lets go of the doors: they would be waited for.
     fn stop(&self, level: Level) {
         self.drain.stop(level);
-        drop(self.doors.take());
+        for address in self.doors.take().into_keys() {
+            close_memory(&address);
+        }
     }
 
     fn switch_log(&self, log: LogPlan) {
@@ -188,8 +190,8 @@ impl Worker {
         let before = self.current.replace(Some(generation));
         let mut kept = HashMap::new();
         let mut doors = self.doors.take();
-        for (plan, listener) in plans.into_iter().zip(&listeners) {
-            let settings = Rc::new(settings(listener, plan.id));
+        for (index, (plan, listener)) in plans.into_iter().zip(&listeners).enumerate() {
+            let settings = Rc::new(settings(index, listener, plan.id));
             let mut open = match doors.remove(&plan.address) {
                 Some(open) => {
                     *open.settings.borrow_mut() = settings;
@@ -212,9 +214,7 @@ impl Worker {
         *self.doors.borrow_mut() = kept;
         let mut closing = Vec::new();
         for (address, gone) in doors {
-            if let Address::Memory(name) = &address {
-                crate::wire::memory::close(name);
-            }
+            close_memory(&address);
             *gone.standing.borrow_mut() = before.clone().map_or(Standing::Over, Standing::Gone);
             gone.drain.stop(Level::Draining);
             closing.extend(gone.accepting);
@@ -256,13 +256,21 @@ impl Worker {
     }
 }
 
+/// An in-memory listener has no task that sees the drain: it is told.
+fn close_memory(address: &Address) {
+    if let Address::Memory(name) = address {
+        crate::wire::memory::close(name);
+    }
+}
+
 /// What an in-memory listener is called.
 fn memory_name(address: &Address) -> Arc<str> {
     if let Address::Memory(name) = address { name.clone() } else { "".into() }
 }
 
-fn settings(listener: &plan::Listener, id: u32) -> Settings {
+fn settings(index: usize, listener: &plan::Listener, id: u32) -> Settings {
     Settings {
+        index,
         id,
         open_max: listener.connections_max,
         name: listener.name.as_str().into(),

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use gatewright::config::plan::{Balance, FailurePage, HostPattern, Match, PathPattern, Plan, Segment, Timeouts, Use};
 use gatewright::config::scalar::Environment;
 
-pub fn dump(plan: &Plan) -> String {
+pub(crate) fn dump(plan: &Plan) -> String {
     let mut out = String::new();
     let _ = writeln!(out, "workers {:?}", plan.workers);
     let _ = writeln!(out, "access_log {:?} {:?}", plan.access_log.format, plan.access_log.file);
@@ -118,6 +118,6 @@ fn matching(matching: &Match) -> String {
 }
 
 /// A YAML text as JSON, unexpanded, as an editor sees it; `None` where it is no YAML.
-pub fn as_json(text: &str) -> Option<serde_json::Value> {
+pub(crate) fn as_json(text: &str) -> Option<serde_json::Value> {
     gatewright::config::node::plain(text, &Environment::of(|name| Some(format!("${{{name}}}"))))
 }

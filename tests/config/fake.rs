@@ -9,11 +9,11 @@ use gatewright::config::units::Period;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-pub struct Fake;
+pub(crate) struct Fake;
 
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Redirect {
+pub(crate) struct Redirect {
     pub to: Spanned<String>,
     pub status: Option<Spanned<u16>>,
 }
@@ -21,9 +21,9 @@ pub struct Redirect {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Headers {
-    #[allow(dead_code)]
+    #[allow(dead_code, reason = "written in a configuration and never read")]
     request: Option<Edits>,
-    #[allow(dead_code)]
+    #[allow(dead_code, reason = "written in a configuration and never read")]
     response: Option<Edits>,
 }
 
@@ -31,17 +31,17 @@ struct Headers {
 #[serde(deny_unknown_fields)]
 struct Edits {
     #[serde(default)]
-    #[allow(dead_code)]
+    #[allow(dead_code, reason = "written in a configuration and never read")]
     set: Entries<String>,
     #[serde(default)]
-    #[allow(dead_code)]
+    #[allow(dead_code, reason = "written in a configuration and never read")]
     remove: Vec<String>,
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Pick {
-    #[allow(dead_code)]
+    #[allow(dead_code, reason = "written in a configuration and never read")]
     every: Option<Period>,
 }
 

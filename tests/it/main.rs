@@ -1,7 +1,6 @@
 //! Integration tests: one binary, one file per capability, three actors in each test (`harness`).
 
 #![allow(
-    missing_docs,
     unreachable_pub,
     clippy::unwrap_used,
     clippy::expect_used,
@@ -12,13 +11,20 @@
 )]
 
 mod actors;
+mod addresses;
+mod admin;
 mod drain;
+mod failure_pages;
+mod fields;
 mod framing;
 mod harness;
 mod plain;
+mod policies;
 mod pooling;
 mod reload;
+mod reparse;
 mod storm;
 mod strict_responses;
 mod strictness;
+mod timeouts;
 mod upgrade;

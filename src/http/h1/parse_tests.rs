@@ -109,3 +109,20 @@ fn what_httparse_lets_pass_and_we_do_not() {
         assert_eq!(ours(bytes.as_bytes(), true), Err(reason), "{}", bytes.escape_debug());
     }
 }
+
+#[test]
+fn every_byte_is_judged_alike_wherever_it_stands_in_a_name() {
+    for byte in 0..=255u8 {
+        for at in 0..18 {
+            for neighbour in [b'a', b'-', b'Z', b'9'] {
+                let mut name = vec![neighbour; 18];
+                name[at] = byte;
+                let head = [b"GET / HTTP/1.1\r\n", name.as_slice(), b": v\r\n\r\n"].concat();
+                let accepted = matches!(ours(&head, true), Ok(Some(_)));
+                let colon = byte == b':' && at > 0;
+                assert_eq!(accepted, crate::http::name::is_token(byte) || colon, "{}", head.escape_ascii());
+                check(&head, true);
+            }
+        }
+    }
+}
