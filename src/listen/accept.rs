@@ -60,8 +60,15 @@ pub async fn run(listening: Listening, name: Arc<str>, door: Rc<Door>) {
         Listening::Tcp(socket) => TcpListener::from_std(socket).map(Socket::Tcp),
         Listening::Unix(socket) => UnixListener::from_std(socket).map(Socket::Unix),
         Listening::Memory => {
-            let door = door.clone();
-            memory::listen(name, move |end| begin(Wire::Memory(end), Peer::Memory, &door));
+            let guard = door.drain.guard();
+            memory::listen(name.clone(), move |end| begin(Wire::Memory(end), Peer::Memory, &door));
+            std::future::poll_fn(|cx| match guard.poll_level(cx) {
+                Level::Running => Poll::Pending,
+                _ => Poll::Ready(()),
+            })
+            .await;
+            // It holds the door, and with it the drain that would wait for it.
+            memory::close(&name);
             return;
         }
     };

@@ -23,6 +23,7 @@ mod policies;
 mod pooling;
 mod reload;
 mod reparse;
+mod soak;
 mod storm;
 mod strict_responses;
 mod strictness;
