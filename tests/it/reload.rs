@@ -112,6 +112,20 @@ fn connections_on_both_sides_survive_a_hundred_reloads() {
 }
 
 #[test]
+fn an_upstream_that_comes_back_finds_its_connections() {
+    let origin = Origin::answering(origin::ok("x"));
+    let configs = ["a", "b"].map(|name| config("", &at(name, &origin), &to("/*", name)));
+    let proxy = Proxy::start(&configs[0]);
+    let mut client = Client::connect(proxy.addr());
+    for round in 1..=20 {
+        proxy.reload(&configs[round % 2]).unwrap();
+        client.send_request("GET", "/", &[], b"");
+        assert_eq!(client.read_response().status, 200);
+    }
+    assert_eq!((origin.connections(), origin.request_count()), (2, 20));
+}
+
+#[test]
 fn a_tunnel_survives_the_end_of_its_sibling_and_holds_no_generation() {
     let (origin, other) = (upgraded(), Origin::answering(origin::ok("x")));
     let upstreams = format!("{}, {}", at("a", &origin), at("b", &other));
