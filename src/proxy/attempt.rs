@@ -129,11 +129,12 @@ async fn obtain_connection(exchange: &mut Exchange) -> Result<Box<Connection>, F
     let endpoint = exchange.attempt.endpoint().cloned().ok_or(Reason::NoEndpoint)?;
     let has_body = exchange.admitted.as_ref().is_some_and(|admitted| admitted.length != Length::None);
     let certain = has_body || !crate::upstream::repeat::is_idempotent(exchange.request.method());
-    if let Some(connection) = exchange.parts.pool.take(&endpoint, certain) {
-        return Ok(connection);
-    }
     let entry = exchange.attempt.entry.ok_or(Reason::NoUpstream)?;
     let counted = Some(entry.connect(upstream.connections_max)?);
+    if let Some(mut connection) = exchange.parts.pool.take(&endpoint, certain) {
+        connection.counted = counted;
+        return Ok(connection);
+    }
     let route = exchange.route.as_ref().and_then(|route| route.timeouts.connect);
     let limit = route.or(upstream.timeouts.connect).map_or(CONNECT_TIMEOUT_MS, clock::millis);
     let until = clock::now().saturating_add(limit).min(exchange.flows.limits.total_at);

@@ -44,6 +44,9 @@ pub(super) async fn run(exchange: &mut Exchange) -> Ending {
                 if matches!(length, Length::Exactly(_)) && exchange.flows.is_response_read() {
                     exchange.flows.pass_down(Piece::End(None)); // no need to ask again
                 }
+                if exchange.flows.has_exchanged_all() {
+                    give_back_upstream(exchange);
+                }
             }
             Ok(Event::RequestPiece(piece)) => exchange.flows.pass_up(piece),
             Ok(Event::Flushed) => break,
@@ -181,9 +184,11 @@ async fn break_off(exchange: &mut Exchange, failure: &Failure, length: Length) -
     if length == Length::Close || flushed.is_err() { Ending::Reset } else { Ending::Close }
 }
 
-/// The upstream's connection serves again only if nothing is left on it, either way.
+/// The upstream's connection serves again only if nothing is left on it, either way. It is given back, and its limits
+/// with it, before the client has the last byte: whoever asks next must not find them taken.
 fn give_back_upstream(exchange: &mut Exchange) {
     exchange.count_upstream();
+    exchange.attempt.in_flight = None;
     let Some(upstream) = exchange.flows.upstream.take() else { return };
     let Some(endpoint) = exchange.attempt.endpoint() else { return };
     let persistent = exchange.record.received.is_some_and(|(_, persistent)| persistent);

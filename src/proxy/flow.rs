@@ -129,6 +129,12 @@ impl Flows {
         self.upstream.as_ref().is_some_and(|upstream| upstream.http.is_body_done())
     }
 
+    /// Whether upstream has been sent all there is, and has said all it will.
+    pub(super) fn has_exchanged_all(&self) -> bool {
+        let flushed = self.upstream.as_ref().is_some_and(|upstream| upstream.http.is_flushed());
+        self.response == ResponseFlow::Ended && self.request.read && flushed
+    }
+
     /// Queues a part of the request's body upstream.
     pub(super) fn pass_up(&mut self, piece: Piece) {
         let chunked = self.request.chunked;

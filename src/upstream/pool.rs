@@ -16,7 +16,8 @@ pub struct Connection {
     pub http: Http1,
     /// It has served before: the endpoint may have closed it without our knowing.
     pub reused: bool,
-    /// What counts it, process-wide; given back when the connection ends.
+    /// What counts it, process-wide, while it serves: idle ones are not counted, or those of one worker would keep
+    /// another from connecting.
     pub counted: Option<Connected>,
 }
 
@@ -54,7 +55,8 @@ impl Pool {
     }
 
     /// Keeps a connection whose exchange ended cleanly.
-    pub fn put(&self, endpoint: &Endpoint, connection: Box<Connection>) {
+    pub fn put(&self, endpoint: &Endpoint, mut connection: Box<Connection>) {
+        connection.counted = None;
         let entry = Idle { connection, since_ms: clock::now() };
         let mut idle = self.idle.borrow_mut();
         if let Some(list) = idle.get_mut(&endpoint.number) {

@@ -322,3 +322,18 @@ fn many_clients_share_few_connections() {
         most.load(Ordering::Relaxed)
     );
 }
+
+#[test]
+fn idle_connections_of_one_worker_do_not_keep_another_from_connecting() {
+    let origin = Origin::answering(ok("x"));
+    let endpoint = origin.endpoint();
+    let proxy = Proxy::start(&format!(
+        "version: 1\naccess_log: off\nlisteners: {{ web: {{ bind: \"127.0.0.1:0\" }} }}\n\
+         upstreams: {{ origin: {{ endpoints: [\"{endpoint}\"], limits: {{ connections: 1 }} }} }}\n\
+         routes: [ {{ match: {{ path: \"/*\" }}, to: origin }} ]\n"
+    ));
+    for _ in 0..20 {
+        // A new connection each: the kernel hands them to either worker.
+        assert_eq!(crate::harness::client::get(proxy.addr(), "/").status, 200);
+    }
+}
