@@ -13,6 +13,7 @@ use crate::control::{Event, Handle};
 use crate::drain::Drain;
 use crate::failure::Reason;
 use crate::http::Rules;
+use crate::http::forwarded::Lines;
 use crate::http::head::Head;
 use crate::limits::{ADMIN_CONNECTIONS_MAX, CLIENT_BODY_TIMEOUT_MS, CLIENT_IDLE_TIMEOUT_MS, HEAD_TIMEOUT_MS};
 use crate::listen::accept::{self, Door};
@@ -53,6 +54,7 @@ fn door(handle: Handle, drain: Drain, may_act: bool) -> Door {
         open_max: ADMIN_CONNECTIONS_MAX,
         index: 0,
         rules: Arc::new(Rules::default()),
+        lines: Lines::new(&Rules::default().forwarded),
         timeouts: ListenerTimeouts {
             head: Duration::from_millis(HEAD_TIMEOUT_MS),
             idle: Duration::from_millis(CLIENT_IDLE_TIMEOUT_MS),

@@ -19,6 +19,7 @@ use crate::clock;
 use crate::config::plan;
 use crate::drain::{Drain, Level};
 use crate::hook::WorkerParts;
+use crate::http::forwarded::Lines;
 use crate::limits::{DRAIN_LIMIT_MS, POOL_SWEEP_MS, WORKER_STACK_BYTES};
 use crate::listen::accept::{self, Door};
 use crate::listen::{Serve, Settings};
@@ -275,6 +276,7 @@ fn settings(index: usize, listener: &plan::Listener, id: u32) -> Settings {
         open_max: listener.connections_max,
         name: listener.name.as_str().into(),
         rules: listener.rules.clone(),
+        lines: Lines::new(&listener.rules.forwarded),
         timeouts: listener.timeouts,
         trusted: listener.trusted.clone(),
     }
