@@ -1,5 +1,12 @@
 //! The README's walk, run as it stands: its `sh` blocks are one shell session, with ports of this machine's choice.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::disallowed_methods,
+    reason = "a failed test panics; a notice is for who reads the test's output"
+)]
+
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::Command;
