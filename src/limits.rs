@@ -71,6 +71,8 @@ limits! {
     ACCEPT_BACKOFF_MS: u64 = 100;
     /// Connections accepted before the connections that are there get their turn.
     ACCEPTS_PER_TURN: u32 = 64;
+    /// Milliseconds that a closing listener gives to handshakes under way: a round trip across a continent.
+    LISTEN_CLOSE_MS: u64 = 150;
     /// Milliseconds an idle connection gets, once we drain, to send a request that may be under way already.
     DRAIN_IDLE_GRACE_MS: u64 = 1_000;
     /// Milliseconds to read what a client still sends after our last answer, so that it gets to read that answer.

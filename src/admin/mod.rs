@@ -2,6 +2,7 @@
 //! something goes by the socket alone, whose file permissions are the guard.
 
 use std::cell::RefCell;
+use std::os::unix::fs::PermissionsExt;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
@@ -12,6 +13,7 @@ use crate::control::{Event, Handle};
 use crate::drain::Drain;
 use crate::failure::Reason;
 use crate::http::Rules;
+use crate::http::forwarded::Lines;
 use crate::http::head::Head;
 use crate::limits::{ADMIN_CONNECTIONS_MAX, CLIENT_BODY_TIMEOUT_MS, CLIENT_IDLE_TIMEOUT_MS, HEAD_TIMEOUT_MS};
 use crate::listen::accept::{self, Door};
@@ -30,6 +32,11 @@ pub fn open(admin: &Admin, handle: &Handle, drain: &Drain) -> Result<Vec<Address
     let mut opened = Vec::new();
     for (address, may_act) in places.into_iter().flatten() {
         let (sockets, real) = bind(&address, 1)?;
+        if let Address::Unix(path) = &address {
+            // Whoever may write to it may act: whatever the umask says, that is our user.
+            let closed = std::fs::set_permissions(&**path, std::fs::Permissions::from_mode(0o600));
+            closed.map_err(|error| BindError { address: address.clone(), why: error.to_string() })?;
+        }
         for socket in sockets {
             let door = Rc::new(door(handle.clone(), drain.child(), may_act));
             tokio::task::spawn_local(accept::run(socket, "admin".into(), door));
@@ -43,8 +50,11 @@ fn door(handle: Handle, drain: Drain, may_act: bool) -> Door {
     let serve: Serve = Rc::new(move |client, head| Box::pin(serve(client, head, handle.clone(), may_act)));
     let settings = Settings {
         name: "admin".into(),
+        id: 0,
+        open_max: ADMIN_CONNECTIONS_MAX,
         index: 0,
         rules: Arc::new(Rules::default()),
+        lines: Lines::new(&Rules::default().forwarded),
         timeouts: ListenerTimeouts {
             head: Duration::from_millis(HEAD_TIMEOUT_MS),
             idle: Duration::from_millis(CLIENT_IDLE_TIMEOUT_MS),
@@ -57,8 +67,7 @@ fn door(handle: Handle, drain: Drain, may_act: bool) -> Door {
         serve,
         drain,
         open: Arc::new(AtomicUsize::new(0)),
-        open_max: ADMIN_CONNECTIONS_MAX,
-        count: Rc::new(|_| {}),
+        count: Rc::new(|_, _| {}),
     }
 }
 

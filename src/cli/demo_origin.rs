@@ -9,6 +9,7 @@ use std::time::Duration;
 use crate::config::plan::ListenerTimeouts;
 use crate::drain::Drain;
 use crate::http::Rules;
+use crate::http::forwarded::Lines;
 use crate::limits::{CLIENT_BODY_TIMEOUT_MS, CLIENT_IDLE_TIMEOUT_MS, HEAD_TIMEOUT_MS, LISTENER_CONNECTIONS_MAX};
 use crate::listen::accept::{self, Door};
 use crate::listen::bind::Listening;
@@ -30,8 +31,11 @@ pub fn furnish(name: &str, drain: &Drain) {
     });
     let settings = Settings {
         name: name.into(),
+        id: 0,
+        open_max: LISTENER_CONNECTIONS_MAX,
         index: 0,
         rules: Arc::new(Rules::default()),
+        lines: Lines::new(&Rules::default().forwarded),
         timeouts: ListenerTimeouts {
             head: Duration::from_millis(HEAD_TIMEOUT_MS),
             idle: Duration::from_millis(CLIENT_IDLE_TIMEOUT_MS),
@@ -44,8 +48,7 @@ pub fn furnish(name: &str, drain: &Drain) {
         serve,
         drain: drain.child(),
         open: Arc::new(AtomicUsize::new(0)),
-        open_max: LISTENER_CONNECTIONS_MAX,
-        count: Rc::new(|_| {}),
+        count: Rc::new(|_, _| {}),
     };
     tokio::task::spawn_local(accept::run(Listening::Memory, name.into(), Rc::new(door)));
 }

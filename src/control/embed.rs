@@ -95,6 +95,16 @@ impl Embedded {
         let _ending_already = self.handle.0.blocking_send(event);
     }
 
+    /// How long what was begun may take once it drains.
+    pub fn limit_drain(&self, ms: u64) {
+        let _ended = self.ask(move |control| control.limit_drain(ms));
+    }
+
+    /// Waits for the end; something must have told it to end.
+    pub fn wait(mut self) -> Ended {
+        self.thread.take().and_then(|thread| thread.join().ok()).unwrap_or(Ended::Forced)
+    }
+
     /// Drains and ends.
     pub fn stop(mut self) -> Ended {
         self.send(Event::Stop);

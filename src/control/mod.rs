@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::clock;
-use crate::limits::{DRAIN_LIMIT_MS, EVENTS_MAX};
+use crate::limits::EVENTS_MAX;
 use reload::{Control, Loaded, Refusal};
 
 /// Where the configuration comes from.
@@ -101,9 +101,10 @@ pub async fn run(mut control: Control, mut events: Events) -> Ended {
 
 /// Lets everything finish that was begun, up to the limit.
 async fn drain(control: Control, mut events: Events) -> Ended {
-    tracing::info!(limit_ms = DRAIN_LIMIT_MS, "draining");
+    let limit_ms = control.drain_limit_ms();
+    tracing::info!(limit_ms, "draining");
     control.drain().await;
-    let until = clock::now() + DRAIN_LIMIT_MS;
+    let until = clock::refresh() + limit_ms;
     while !control.has_ended() {
         clock::refresh();
         if clock::now() >= until {

@@ -4,16 +4,18 @@
 use std::cell::Cell;
 use std::collections::HashMap;
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
 use super::Source;
 use super::watch::Watch;
-use crate::config::check::check;
+use crate::config::check::check_naming;
 use crate::config::diagnostic::Diagnostic;
 use crate::config::plan::{AccessLog, LogFormat, Plan};
 use crate::config::render::{render, render_all};
 use crate::config::source::Sources;
+use crate::limits::DRAIN_LIMIT_MS;
 use crate::listen::bind::{self, BindError, Listening};
 use crate::observe::access_log::Format;
 use crate::observe::log_sink::{LogSink, Target};
@@ -42,6 +44,7 @@ pub struct Control {
     /// Dropped to end the resolver of the generation before.
     resolver: Option<tokio::sync::oneshot::Sender<()>>,
     draining: Cell<bool>,
+    drain_limit_ms: Cell<u64>,
 }
 
 /// A configuration that was read and checked.
@@ -105,8 +108,10 @@ impl Control {
             watch: None,
             resolver: None,
             draining: Cell::new(false),
+            drain_limit_ms: Cell::new(DRAIN_LIMIT_MS),
         };
         control.install(&loaded).await?;
+        control.watch(&loaded.plan.inputs);
         Ok(control)
     }
 
@@ -143,24 +148,45 @@ impl Control {
 
     /// Replaces the running generation by what `source` says; returns its number.
     pub async fn reload(&mut self, source: &Source) -> Result<u64, Refusal> {
-        let sources = read(source);
-        let outcome = match judge(&sources) {
+        let mut named = Vec::new();
+        let outcome = match load_naming(source, &mut named) {
             Ok(loaded) => self.install(&loaded).await,
             Err(refusal) => Err(refusal),
         };
-        if let (Err(_), Some(watch)) = (&outcome, &mut self.watch) {
-            watch.add(sources.inputs().to_vec()); // mending a file that is new must be noticed too
-        }
         self.metrics.reloaded(outcome.as_ref().ok().copied());
         if outcome.is_ok() {
             self.source = source.clone();
+            let inputs = self.plan().map(|plan| plan.inputs.clone()).unwrap_or_default();
+            self.watch(&inputs);
+        } else if let Some(watch) = &mut self.watch {
+            // Whichever of them is mended, it is tried again.
+            watch.add(named);
         }
         outcome
+    }
+
+    /// Watches what a file's configuration was made of; a text of the program's own is not watched.
+    fn watch(&mut self, inputs: &[PathBuf]) {
+        match (&self.source, &mut self.watch) {
+            (Source::Text { .. }, watch) => *watch = None,
+            (Source::File(_), Some(watch)) => watch.replace(inputs.to_vec()),
+            (Source::File(_), watch) => *watch = Some(Watch::new(inputs.to_vec())),
+        }
+    }
+
+    /// Once no generation lives but the current one, upstreams that it does not know are done with.
+    fn forget(&self) {
+        if let Some(current) = &self.current
+            && self.ids.living() <= self.workers.len()
+        {
+            self.ids.directory.forget(&current.plan.upstreams);
+        }
     }
 
     /// Replaces the running generation by a plan that has been checked.
     pub async fn install(&mut self, loaded: &Loaded) -> Result<u64, Refusal> {
         let plan = &loaded.plan;
+        self.forget();
         let number = self.generation + 1;
         let show = |found: &[Diagnostic]| Refusal::Config(render_all(found, &loaded.sources, false));
         let snapshot = compile::compile(plan.clone(), number, &mut self.ids).map_err(|found| show(&found))?;
@@ -179,23 +205,20 @@ impl Control {
                 return Err(refusal);
             }
         };
+        let (log, sink) = log;
         self.resolve(plan).await;
         self.ids.directory.apply(&plan.upstreams);
         self.count(plan);
         self.commit(&snapshot, &mut sockets, &log).await;
         if let LogPlan::Replace(_) = &log {
+            // The writer before ends now: every worker has handed it its last lines.
+            self.log = sink;
             self.log_plan = Some(plan.access_log.clone());
         }
         self.bound.retain(|address, _| plan.listeners.iter().any(|listener| listener.bind == *address));
         self.generation = number;
         self.metrics.started(number);
         self.current = Some(snapshot);
-        if matches!(self.source, Source::File(_)) {
-            match &mut self.watch {
-                Some(watch) => watch.replace(plan.inputs.clone()),
-                None => self.watch = Some(Watch::new(plan.inputs.clone())),
-            }
-        }
         Ok(number)
     }
 
@@ -210,6 +233,8 @@ impl Control {
     /// The metrics as OpenMetrics text.
     #[must_use]
     pub fn render_metrics(&self) -> String {
+        self.forget();
+        self.metrics.living(self.ids.living() as u64);
         let figures = self.ids.directory.figures();
         let gauges: Vec<UpstreamGauges> = figures
             .into_iter()
@@ -226,6 +251,17 @@ impl Control {
         if let Some(log) = &self.log {
             log.reopen();
         }
+    }
+
+    /// How long what was begun may take once the process drains.
+    #[must_use]
+    pub fn drain_limit_ms(&self) -> u64 {
+        self.drain_limit_ms.get()
+    }
+
+    /// Sets [`Control::drain_limit_ms`].
+    pub fn limit_drain(&self, ms: u64) {
+        self.drain_limit_ms.set(ms);
     }
 
     /// Tells every worker to finish.
@@ -254,15 +290,12 @@ impl Control {
     }
 
     /// Starts the writer that the plan asks for, if the one that runs is another.
-    fn open_log(&mut self, wanted: &AccessLog) -> Result<LogPlan, Refusal> {
+    fn open_log(&self, wanted: &AccessLog) -> Result<(LogPlan, Option<LogSink>), Refusal> {
         if self.log_plan.as_ref() == Some(wanted) {
-            return Ok(LogPlan::Keep);
+            return Ok((LogPlan::Keep, None));
         }
         let format = match wanted.format {
-            LogFormat::Off => {
-                self.log = None;
-                return Ok(LogPlan::Replace(None));
-            }
+            LogFormat::Off => return Ok((LogPlan::Replace(None), None)),
             LogFormat::Json => Format::Json,
             LogFormat::Combined => Format::Combined,
         };
@@ -270,8 +303,7 @@ impl Control {
         let sink = LogSink::start(target, self.metrics.clone())
             .map_err(|error| Refusal::Config(format!("error: cannot open the access log: {error}\n")))?;
         let sender = sink.sender();
-        self.log = Some(sink);
-        Ok(LogPlan::Replace(Some((format, sender))))
+        Ok((LogPlan::Replace(Some((format, sender))), Some(sink)))
     }
 
     /// Opens what the plan listens on and is not open yet, for every worker.
@@ -341,32 +373,28 @@ impl Control {
         }
         self.metrics.ensure_routes(self.ids.routes());
         self.metrics.ensure_listeners(self.ids.listeners());
-        let upstreams: Vec<Arc<str>> = self.ids.directory.figures().into_iter().map(|one| one.name).collect();
-        self.metrics.ensure_upstreams(&upstreams);
+        self.metrics.ensure_upstreams(&self.ids.directory.names());
     }
 }
 
 /// Reads and checks a source. Warnings go to the log.
 pub fn load(source: &Source) -> Result<Loaded, Refusal> {
-    judge(&read(source))
+    load_naming(source, &mut Vec::new())
 }
 
-fn read(source: &Source) -> Arc<Sources> {
-    Arc::new(match source {
+fn load_naming(source: &Source, inputs: &mut Vec<PathBuf>) -> Result<Loaded, Refusal> {
+    let sources = Arc::new(match source {
         Source::File(path) => Sources::load(path),
         Source::Text { name, text } => Sources::from_text(name, text),
-    })
-}
-
-fn judge(sources: &Arc<Sources>) -> Result<Loaded, Refusal> {
-    match check(sources, &BuiltIns) {
+    });
+    match check_naming(&sources, &BuiltIns, inputs) {
         Ok((plan, warnings)) => {
             for warning in &warnings {
-                tracing::warn!("{}", render(warning, sources, false));
+                tracing::warn!("{}", render(warning, &sources, false));
             }
-            Ok(Loaded { plan: Arc::new(plan), sources: sources.clone() })
+            Ok(Loaded { plan: Arc::new(plan), sources })
         }
-        Err(found) => Err(Refusal::Config(render_all(&found, sources, false))),
+        Err(found) => Err(Refusal::Config(render_all(&found, &sources, false))),
     }
 }
 

@@ -171,7 +171,7 @@ pub struct RouteFacts {
 /// One address of an upstream, with what balancing wants to know.
 #[derive(Debug)]
 pub struct Endpoint {
-    /// Its number in this process; a new one whenever address or weight change.
+    /// Its number in this process: the same for an address of an upstream, as long as the process can remember.
     pub number: u64,
     /// Resolved: never a DNS name.
     pub address: Address,

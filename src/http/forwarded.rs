@@ -31,8 +31,8 @@ pub struct Asker<'a> {
     pub trusted: bool,
 }
 
-/// The lines that are the same for every request of an untrusted client's connection, made once: they enter a head in
-/// one copy.
+/// The lines that are the same for every request of an untrusted client, made once per listener: they enter a head in one
+/// copy.
 #[derive(Debug)]
 pub struct Lines {
     bytes: Vec<u8>,
@@ -57,7 +57,7 @@ impl Default for Forwarded {
 /// Writes the fields into a request's head. What an untrusted client says about itself is removed.
 pub fn apply(head: &mut Head, rules: &Forwarded, asker: &Asker<'_>, lines: &Lines) {
     let plain = head.version() == Version::Http11 && !head.has(Known::Via);
-    if asker.trusted || rules.forwarded || !plain {
+    if asker.trusted || asker.secure || rules.forwarded || !plain {
         append_all(head, rules, asker);
     } else {
         for known in [Known::Forwarded, Known::XForwardedFor, Known::XForwardedProto, Known::XForwardedHost] {
@@ -65,6 +65,7 @@ pub fn apply(head: &mut Head, rules: &Forwarded, asker: &Asker<'_>, lines: &Line
         }
         head.add_lines(&lines.bytes, &lines.fields);
         if rules.x_forwarded {
+            head.add_known(Known::XForwardedFor, asker.address_text.as_bytes());
             head.add_copy(Known::XForwardedHost, Known::Host);
         }
     }
@@ -142,13 +143,12 @@ impl Asker<'_> {
 // === impl Lines ===
 
 impl Lines {
-    /// The lines for whoever asks over this connection.
+    /// The lines of a listener that is met without TLS.
     #[must_use]
-    pub fn new(rules: &Forwarded, asker: &Asker<'_>) -> Self {
+    pub fn new(rules: &Forwarded) -> Self {
         let mut lines = Self { bytes: Vec::new(), fields: SmallVec::new() };
         if rules.x_forwarded {
-            lines.push(Known::XForwardedFor, asker.address_text);
-            lines.push(Known::XForwardedProto, asker.proto());
+            lines.push(Known::XForwardedProto, "http");
         }
         if let Some(pseudonym) = &rules.via {
             lines.push(Known::Via, &format!("1.1 {pseudonym}"));

@@ -1,6 +1,7 @@
 //! Accepting: one task per listener and worker.
 //!
-//! When the listener closes, what the kernel has queued is accepted first: closing a SO_REUSEPORT socket drops its queue.
+//! Closing a listening socket resets whoever is in its queue. So before it closes, the kernel is told to let nobody in
+//! any more, and those who are in, or half in, are accepted: a client is served or refused, and never reset.
 
 use std::cell::RefCell;
 use std::io;
@@ -9,16 +10,16 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Poll;
-use std::time::Duration;
 
+use socket2::{SockFilter, SockRef};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 
 use super::bind::Listening;
 use super::h1::{self, Client, Serve, Settings};
-use crate::clock;
-use crate::drain::{Drain, Level};
+use crate::clock::{self, Alarm};
+use crate::drain::{Drain, Guard, Level};
 use crate::hook::{ClientFacts, Peer};
-use crate::limits::{ACCEPT_BACKOFF_MS, ACCEPTS_PER_TURN};
+use crate::limits::{ACCEPT_BACKOFF_MS, ACCEPTS_PER_TURN, LISTEN_CLOSE_MS};
 use crate::wire::{Wire, memory};
 
 /// A listener alive on one worker.
@@ -29,18 +30,29 @@ pub struct Door {
     pub drain: Drain,
     /// Connections of this listener, process-wide, and their limit.
     pub open: Arc<AtomicUsize>,
-    pub open_max: usize,
-    /// Told `true` when a connection begins, `false` when it has ended.
-    pub count: Rc<dyn Fn(bool)>,
+    /// Told `true` when a connection begins, `false` when it has ended, with the listener's number.
+    pub count: Rc<dyn Fn(u32, bool)>,
 }
 
 /// One connection in the process-wide count.
-struct Open(Rc<Door>);
+struct Open {
+    door: Rc<Door>,
+    id: u32,
+}
 
 enum Socket {
     Tcp(TcpListener),
     Unix(UnixListener),
 }
+
+/// Of the TCP header that begins a packet: if SYN is set and ACK is not, take nothing of it, else all.
+const DROP_SYN: [SockFilter; 5] = [
+    SockFilter::new(0x30, 0, 0, 13),   // load the byte of the flags
+    SockFilter::new(0x54, 0, 0, 0x12), // keep SYN and ACK
+    SockFilter::new(0x15, 0, 1, 0x02), // SYN alone?
+    SockFilter::new(0x06, 0, 0, 0),
+    SockFilter::new(0x06, 0, 0, u32::MAX),
+];
 
 /// Accepts until the door drains.
 pub async fn run(listening: Listening, name: Arc<str>, door: Rc<Door>) {
@@ -52,11 +64,12 @@ pub async fn run(listening: Listening, name: Arc<str>, door: Rc<Door>) {
             memory::listen(name.clone(), move |end| begin(Wire::Memory(end), Peer::Memory, &door));
             std::future::poll_fn(|cx| match guard.poll_level(cx) {
                 Level::Running => Poll::Pending,
-                Level::Draining | Level::Cut => Poll::Ready(()),
+                _ => Poll::Ready(()),
             })
             .await;
-            // It holds the door, for which the drain would wait.
-            return memory::close(&name);
+            // It holds the door, and with it the drain that would wait for it.
+            memory::close(&name);
+            return;
         }
     };
     match socket {
@@ -68,6 +81,7 @@ pub async fn run(listening: Listening, name: Arc<str>, door: Rc<Door>) {
 async fn accept(socket: Socket, door: &Rc<Door>) {
     let guard = door.drain.guard();
     let mut turn = 0;
+    let mut failing = false;
     loop {
         let accepted = std::future::poll_fn(|cx| {
             if guard.poll_level(cx) != Level::Running {
@@ -77,11 +91,19 @@ async fn accept(socket: Socket, door: &Rc<Door>) {
         });
         match accepted.await {
             None => break,
-            Some(Ok((wire, peer))) => begin(wire, peer, door),
+            Some(Ok((wire, peer))) => {
+                if std::mem::take(&mut failing) {
+                    tracing::info!(listener = %door.settings.borrow().name, "accepting again");
+                }
+                begin(wire, peer, door);
+            }
             Some(Err(error)) => {
                 // EMFILE and its like: the connection stays in the queue, so trying at once would spin.
-                tracing::error!(%error, "cannot accept; trying again");
-                clock::sleep(Duration::from_millis(ACCEPT_BACKOFF_MS)).await;
+                if !std::mem::replace(&mut failing, true) {
+                    let listener = door.settings.borrow().name.clone();
+                    tracing::error!(%error, %listener, "cannot accept; trying again until it works");
+                }
+                pause(&guard).await;
             }
         }
         turn += 1;
@@ -90,19 +112,47 @@ async fn accept(socket: Socket, door: &Rc<Door>) {
         }
     }
     // The last ones in the queue: they get one answer each, which says `Connection: close`.
-    while let Some(Ok((wire, peer))) = socket.try_accept() {
-        begin(wire, peer, door);
+    let wait = if socket.let_nobody_in() { LISTEN_CLOSE_MS } else { 0 };
+    let until = clock::refresh() + wait;
+    let alarm = Alarm::new();
+    loop {
+        let accepted = std::future::poll_fn(|cx| match socket.poll_accept(cx) {
+            Poll::Ready(accepted) => Poll::Ready(accepted.ok()),
+            Poll::Pending if guard.poll_level(cx) == Level::Cut || alarm.poll(cx, until) => Poll::Ready(None),
+            Poll::Pending => Poll::Pending,
+        });
+        match accepted.await {
+            Some((wire, peer)) => begin(wire, peer, door),
+            None => return,
+        }
     }
 }
 
+/// Waits before accepting is tried again; not once the door drains.
+async fn pause(guard: &Guard) {
+    let until = clock::refresh() + ACCEPT_BACKOFF_MS;
+    let alarm = Alarm::new();
+    std::future::poll_fn(|cx| {
+        if guard.poll_level(cx) != Level::Running || alarm.poll(cx, until) {
+            return Poll::Ready(());
+        }
+        Poll::Pending
+    })
+    .await;
+}
+
 fn begin(wire: Wire, peer: Peer, door: &Rc<Door>) {
-    if door.open.fetch_add(1, Ordering::Relaxed) >= door.open_max {
+    let (id, open_max) = {
+        let settings = door.settings.borrow();
+        (settings.id, settings.open_max)
+    };
+    if door.open.fetch_add(1, Ordering::Relaxed) >= open_max {
         door.open.fetch_sub(1, Ordering::Relaxed);
         tracing::debug!(listener = %door.settings.borrow().name, "over the connection limit");
         return;
     }
-    let open = Open(door.clone());
-    (door.count)(true);
+    let open = Open { door: door.clone(), id };
+    (door.count)(id, true);
     let facts = {
         let settings = door.settings.borrow();
         let mut facts = ClientFacts {
@@ -135,19 +185,33 @@ impl Socket {
         }
     }
 
-    fn try_accept(&self) -> Option<io::Result<(Wire, Peer)>> {
-        let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
-        match self.poll_accept(&mut cx) {
-            Poll::Ready(accepted) => Some(accepted),
-            Poll::Pending => None,
+    /// From here on nobody joins the queue. Says whether some may still be half in: by TCP the handshake may be under
+    /// way, so SYNs are dropped (whoever sends one tries again, and is refused once the socket is closed).
+    fn let_nobody_in(&self) -> bool {
+        match self {
+            Self::Tcp(socket) => match SockRef::from(socket).attach_filter(&DROP_SYN) {
+                Ok(()) => true,
+                Err(why) => {
+                    tracing::debug!(%why, "no filter; who connects while the listener closes may be reset");
+                    false
+                }
+            },
+            Self::Unix(socket) => {
+                let address = socket.local_addr();
+                if let Some(path) = address.as_ref().ok().and_then(|address| address.as_pathname()) {
+                    // Another worker may have been first.
+                    let _gone_already = std::fs::remove_file(path);
+                }
+                false
+            }
         }
     }
 }
 
 impl Drop for Open {
     fn drop(&mut self) {
-        self.0.open.fetch_sub(1, Ordering::Relaxed);
-        (self.0.count)(false);
+        self.door.open.fetch_sub(1, Ordering::Relaxed);
+        (self.door.count)(self.id, false);
     }
 }
 

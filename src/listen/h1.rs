@@ -30,17 +30,21 @@ pub struct Client {
     pub settings: Rc<RefCell<Rc<Settings>>>,
     /// Bytes of this connection, read and written, that metrics and log have counted.
     pub counted: (u64, u64),
-    /// What its requests have in common, with the rules it was made by.
-    lines: Option<(Arc<Rules>, Box<Lines>)>,
 }
 
 /// What holds for every connection of a listener.
 #[derive(Debug)]
 pub struct Settings {
     pub name: Arc<str>,
+    /// The listener's number in the metrics.
+    pub id: u32,
+    /// Connections it may hold, process-wide.
+    pub open_max: usize,
     /// The listener's place in the plan that runs.
     pub index: usize,
     pub rules: Arc<Rules>,
+    /// What every request of a client over plain TCP tells its origin.
+    pub lines: Lines,
     pub timeouts: ListenerTimeouts,
     pub trusted: Vec<ipnet::IpNet>,
 }
@@ -156,7 +160,7 @@ fn poll_next(client: &mut Client, settings: &Settings, cx: &mut Context<'_>) -> 
 
 impl Client {
     /// Tells an origin about this client, in the head of its request.
-    pub fn introduce(&mut self, head: &mut Head, rules: &Arc<Rules>) {
+    pub fn introduce(&self, head: &mut Head, settings: &Settings) {
         let facts = &self.facts;
         let asker = Asker {
             address: facts.address(),
@@ -164,10 +168,7 @@ impl Client {
             secure: facts.secure,
             trusted: facts.trusted,
         };
-        let known = self.lines.take().filter(|(made_by, _)| Arc::ptr_eq(made_by, rules));
-        let (_, lines) = known.unwrap_or_else(|| (rules.clone(), Box::new(Lines::new(&rules.forwarded, &asker))));
-        forwarded::apply(head, &rules.forwarded, &asker, &lines);
-        self.lines = Some((rules.clone(), lines));
+        forwarded::apply(head, &settings.rules.forwarded, &asker, &settings.lines);
     }
 
     #[must_use]
@@ -179,7 +180,6 @@ impl Client {
             guard,
             settings,
             counted: (0, 0),
-            lines: None,
         })
     }
 }

@@ -5,7 +5,7 @@
 //! of series is bounded. Ids are indexes into append-only lists, so a route keeps its series across reloads.
 
 use std::fmt;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use super::grown::Grown;
@@ -77,7 +77,7 @@ pub struct Metrics {
     pub(super) last_reload_failed: AtomicU64,
     pub(super) reloads_succeeded: AtomicU64,
     pub(super) reloads_failed: AtomicU64,
-    generations_alive: AtomicI64,
+    generations_alive: AtomicU64,
     pub(super) log_dropped: AtomicU64,
 }
 
@@ -131,10 +131,6 @@ pub struct UpstreamGauges {
     /// Open connections.
     pub connections: u64,
 }
-
-/// A generation, alive until this is dropped.
-#[derive(Debug)]
-pub struct Alive(Arc<Metrics>);
 
 // === impl Count ===
 
@@ -257,7 +253,7 @@ impl Metrics {
             last_reload_failed: AtomicU64::new(0),
             reloads_succeeded: AtomicU64::new(0),
             reloads_failed: AtomicU64::new(0),
-            generations_alive: AtomicI64::new(0),
+            generations_alive: AtomicU64::new(0),
             log_dropped: AtomicU64::new(0),
         })
     }
@@ -305,17 +301,13 @@ impl Metrics {
         self.generation.store(generation, Ordering::Relaxed);
     }
 
-    /// A generation has come alive on a worker.
-    #[must_use]
-    pub fn alive(self: &Arc<Self>) -> Alive {
-        self.generations_alive.fetch_add(1, Ordering::Relaxed);
-        Alive(self.clone())
+    /// How many generations are alive now, over all workers.
+    pub fn living(&self, generations: u64) {
+        self.generations_alive.store(generations, Ordering::Relaxed);
     }
 
-    /// Generations alive, over all workers.
-    #[must_use]
-    pub fn generations_alive(&self) -> u64 {
-        self.generations_alive.load(Ordering::Relaxed).max(0).unsigned_abs()
+    pub(super) fn generations_alive(&self) -> u64 {
+        self.generations_alive.load(Ordering::Relaxed)
     }
 
     /// Lines of the access log that were lost.
@@ -327,12 +319,6 @@ impl Metrics {
     #[must_use]
     pub fn log_dropped_total(&self) -> u64 {
         self.log_dropped.load(Ordering::Relaxed)
-    }
-}
-
-impl Drop for Alive {
-    fn drop(&mut self) {
-        self.0.generations_alive.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

@@ -76,7 +76,7 @@ fn admit(exchange: &mut Exchange) -> Result<bool, Failure> {
 /// Tells the origin about the client, before any policy: routes do not see what a stranger claims to be, policies see
 /// and may change what we say, and the client's Host is told even if another one goes upstream.
 fn forward_facts(exchange: &mut Exchange) {
-    exchange.flows.client.introduce(&mut exchange.request, &exchange.settings.rules);
+    exchange.flows.client.introduce(&mut exchange.request, &exchange.settings);
 }
 
 // === impl Open ===

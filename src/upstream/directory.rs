@@ -17,6 +17,7 @@ use std::time::Instant;
 use crate::config::plan;
 use crate::failure::Reason;
 use crate::hook::{Endpoint, Endpoints, UpstreamId};
+use crate::limits::ENDPOINTS_MAX;
 use crate::wire::Address;
 
 /// Every upstream there has ever been, shared by all threads.
@@ -59,11 +60,18 @@ pub struct Entry {
     connections: AtomicUsize,
     /// Changes with the list.
     version: AtomicU64,
-    published: Mutex<List>,
+    published: Mutex<Published>,
     /// As configured.
     pub name: Arc<str>,
     /// Its id, for ever.
     pub id: UpstreamId,
+}
+
+/// The endpoints now, and the number that each address has had so far: what left and comes back finds its idle
+/// connections.
+struct Published {
+    list: List,
+    numbers: BTreeMap<Address, u64>,
 }
 
 /// One request on an upstream; dropping it ends it.
@@ -134,13 +142,11 @@ impl Directory {
         lock(&self.names).entries.get(id.0 as usize).map(|known| known.entry)
     }
 
-    /// Publishes the endpoints of a plan, at commit. Upstreams it no longer names are left without endpoints; an
-    /// endpoint whose address and weight are unchanged stays the same object, with its counter.
+    /// Publishes the endpoints of a plan, before its commit. An endpoint whose address and weight are unchanged stays
+    /// the same object, with its counter. Upstreams that the plan no longer names keep theirs until
+    /// [`Directory::forget`]: exchanges of earlier generations may still choose from them.
     pub fn apply(&self, upstreams: &[plan::Upstream]) {
         let mut names = lock(&self.names);
-        for known in &mut names.entries {
-            known.sources.clear();
-        }
         for upstream in upstreams {
             let id = names.intern(&upstream.name);
             if let Some(known) = names.entries.get_mut(id.0 as usize) {
@@ -148,10 +154,22 @@ impl Directory {
             }
         }
         let Names { entries, answers, .. } = &mut *names;
-        answers.retain(|host, _| entries.iter().any(|known| known.names_host(host)));
         for known in entries {
             known.publish(answers);
         }
+    }
+
+    /// Takes the endpoints from all upstreams but these.
+    pub fn forget(&self, but: &[plan::Upstream]) {
+        let mut names = lock(&self.names);
+        let Names { entries, answers, .. } = &mut *names;
+        for known in entries.iter_mut().filter(|known| !known.sources.is_empty()) {
+            if !but.iter().any(|upstream| *upstream.name == *known.entry.name) {
+                known.sources.clear();
+                known.publish(answers);
+            }
+        }
+        answers.retain(|host, _| entries.iter().any(|known| known.names_host(host)));
     }
 
     /// Takes in what DNS said of a host; its addresses become endpoints wherever the host is named.
@@ -247,7 +265,7 @@ impl Entry {
             in_flight: AtomicUsize::new(0),
             connections: AtomicUsize::new(0),
             version: AtomicU64::new(1),
-            published: Mutex::new(Arc::new([])),
+            published: Mutex::new(Published { list: Arc::new([]), numbers: BTreeMap::new() }),
             name,
             id,
         }
@@ -284,21 +302,29 @@ impl Entry {
     /// The endpoints now, with the version of the list.
     #[must_use]
     pub fn list(&self) -> (u64, List) {
-        let list = lock(&self.published);
-        (self.version.load(Ordering::Relaxed), list.clone())
+        let published = lock(&self.published);
+        (self.version.load(Ordering::Relaxed), published.list.clone())
     }
 
     fn publish(&self, wanted: Vec<(Address, u32)>) {
-        let mut list = lock(&self.published);
+        let mut published = lock(&self.published);
+        let Published { list, numbers } = &mut *published;
         let same = |old: &Arc<Endpoint>, (address, weight): &(Address, u32)| {
             old.address == *address && old.weight == (*weight)
         };
         if list.len() == wanted.len() && list.iter().zip(&wanted).all(|(old, new)| same(old, new)) {
             return;
         }
+        if numbers.len() > ENDPOINTS_MAX {
+            numbers.clear();
+        }
         let keep = |new: (Address, u32)| match list.iter().find(|old| same(old, &new)) {
             Some(old) => old.clone(),
-            None => Arc::new(Endpoint::new(new.0, new.1)),
+            None => {
+                let mut made = Endpoint::new(new.0, new.1);
+                made.number = *numbers.entry(made.address.clone()).or_insert(made.number);
+                Arc::new(made)
+            }
         };
         let next: List = wanted.into_iter().map(keep).collect();
         *list = next;

@@ -11,6 +11,7 @@ use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use tokio::runtime::{Builder, LocalOptions};
+use tokio::task::JoinHandle;
 
 pub use mailbox::{DoorPlan, LogPlan, Mailbox, Message};
 
@@ -18,7 +19,8 @@ use crate::clock;
 use crate::config::plan;
 use crate::drain::{Drain, Level};
 use crate::hook::WorkerParts;
-use crate::limits::{POOL_SWEEP_MS, WORKER_STACK_BYTES};
+use crate::http::forwarded::Lines;
+use crate::limits::{DRAIN_LIMIT_MS, POOL_SWEEP_MS, WORKER_STACK_BYTES};
 use crate::listen::accept::{self, Door};
 use crate::listen::{Serve, Settings};
 use crate::observe::access_log::AccessLog;
@@ -55,6 +57,19 @@ struct Worker {
 struct OpenDoor {
     drain: Drain,
     settings: Rc<RefCell<Rc<Settings>>>,
+    standing: Rc<RefCell<Standing>>,
+    /// Ends when the listening socket is closed.
+    accepting: Option<JoinHandle<()>>,
+}
+
+/// Which generation serves what comes by a door.
+enum Standing {
+    /// The running one.
+    Open,
+    /// The listener is gone: the last that knew it.
+    Gone(Rc<Generation>),
+    /// It has been gone for longer than anything may take.
+    Over,
 }
 
 /// Starts a worker's thread.
@@ -135,7 +150,7 @@ impl Worker {
                 Some(Message::Prepare(snapshot, reply)) => reply.send(self.prepare(&snapshot)),
                 Some(Message::Commit(number, doors, log, reply)) => {
                     self.switch_log(log);
-                    self.clone().commit(number, doors);
+                    self.clone().commit(number, doors).await;
                     reply.send(());
                 }
                 Some(Message::Discard) => drop(self.prepared.take()),
@@ -150,7 +165,9 @@ impl Worker {
     /// Stops what is below, and lets go of the doors: they would be waited for.
     fn stop(&self, level: Level) {
         self.drain.stop(level);
-        self.doors.take();
+        for address in self.doors.take().into_keys() {
+            close_memory(&address);
+        }
     }
 
     fn switch_log(&self, log: LogPlan) {
@@ -166,40 +183,67 @@ impl Worker {
     }
 
     /// Swaps the generation and opens, keeps or closes doors. From here on new requests see the new generation; those
-    /// under way keep theirs.
-    fn commit(self: Rc<Self>, number: u64, plans: Vec<DoorPlan>) {
+    /// under way keep theirs. Returns when the sockets of listeners that are gone are closed: the next plan may want
+    /// their addresses.
+    async fn commit(self: Rc<Self>, number: u64, plans: Vec<DoorPlan>) {
         let Some(generation) = self.prepared.take().filter(|prepared| prepared.number() == number) else { return };
         let listeners = generation.snapshot.plan.listeners.clone();
         let before = self.current.replace(Some(generation));
         let mut kept = HashMap::new();
         let mut doors = self.doors.take();
         for (index, (plan, listener)) in plans.into_iter().zip(&listeners).enumerate() {
-            let settings = Rc::new(settings(index, listener));
-            let open = match doors.remove(&plan.address) {
+            let settings = Rc::new(settings(index, listener, plan.id));
+            let mut open = match doors.remove(&plan.address) {
                 Some(open) => {
                     *open.settings.borrow_mut() = settings;
                     open
                 }
-                None => OpenDoor { drain: self.drain.child(), settings: Rc::new(RefCell::new(settings)) },
+                None => OpenDoor {
+                    drain: self.drain.child(),
+                    settings: Rc::new(RefCell::new(settings)),
+                    standing: Rc::new(RefCell::new(Standing::Open)),
+                    accepting: None,
+                },
             };
             if let Some(listening) = plan.listening {
-                let door = self.door(&open, listener.connections_max, plan.id, plan.open);
-                tokio::task::spawn_local(accept::run(listening, memory_name(&plan.address), Rc::new(door)));
+                let door = Rc::new(self.door(&open, plan.open));
+                let accepting = accept::run(listening, memory_name(&plan.address), door);
+                open.accepting = Some(tokio::task::spawn_local(accepting));
             }
             kept.insert(plan.address, open);
         }
-        for gone in doors.into_values() {
-            gone.drain.stop(Level::Draining);
-        }
         *self.doors.borrow_mut() = kept;
+        let mut closing = Vec::new();
+        for (address, gone) in doors {
+            close_memory(&address);
+            *gone.standing.borrow_mut() = before.clone().map_or(Standing::Over, Standing::Gone);
+            gone.drain.stop(Level::Draining);
+            closing.extend(gone.accepting);
+            tokio::task::spawn_local(async move {
+                tokio::select! {
+                    () = gone.drain.ended() => {}
+                    () = clock::sleep(Duration::from_millis(DRAIN_LIMIT_MS)) => {}
+                }
+                *gone.standing.borrow_mut() = Standing::Over;
+            });
+        }
         drop(before);
+        for accepting in closing {
+            let _panicked = accepting.await;
+        }
     }
 
-    fn door(self: &Rc<Self>, open: &OpenDoor, open_max: usize, id: u32, count: Arc<AtomicUsize>) -> Door {
+    fn door(self: &Rc<Self>, open: &OpenDoor, count: Arc<AtomicUsize>) -> Door {
         let worker = self.clone();
+        let standing = open.standing.clone();
         let serve: Serve = Rc::new(move |client, head| {
             let parts = worker.parts.clone();
-            let Some(generation) = worker.current.borrow().clone() else { return Box::pin(async { None }) };
+            let generation = match &*standing.borrow() {
+                Standing::Open => worker.current.borrow().clone(),
+                Standing::Gone(last) => Some(last.clone()),
+                Standing::Over => None,
+            };
+            let Some(generation) = generation else { return Box::pin(async { None }) };
             Box::pin(lifecycle::serve(Exchange::new(parts, generation, client, head)))
         });
         let metrics = self.parts.metrics.clone();
@@ -208,9 +252,15 @@ impl Worker {
             serve,
             drain: open.drain.clone(),
             open: count,
-            open_max,
-            count: Rc::new(move |begins| if begins { metrics.accepted(id) } else { metrics.closed(id) }),
+            count: Rc::new(move |id, begins| if begins { metrics.accepted(id) } else { metrics.closed(id) }),
         }
+    }
+}
+
+/// An in-memory listener has no task that sees the drain: it is told.
+fn close_memory(address: &Address) {
+    if let Address::Memory(name) = address {
+        crate::wire::memory::close(name);
     }
 }
 
@@ -219,11 +269,14 @@ fn memory_name(address: &Address) -> Arc<str> {
     if let Address::Memory(name) = address { name.clone() } else { "".into() }
 }
 
-fn settings(index: usize, listener: &plan::Listener) -> Settings {
+fn settings(index: usize, listener: &plan::Listener, id: u32) -> Settings {
     Settings {
         index,
+        id,
+        open_max: listener.connections_max,
         name: listener.name.as_str().into(),
         rules: listener.rules.clone(),
+        lines: Lines::new(&listener.rules.forwarded),
         timeouts: listener.timeouts,
         trusted: listener.trusted.clone(),
     }

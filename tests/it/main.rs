@@ -12,6 +12,8 @@
 
 mod actors;
 mod addresses;
+mod admin;
+mod drain;
 mod failure_pages;
 mod fields;
 mod framing;
@@ -19,7 +21,10 @@ mod harness;
 mod plain;
 mod policies;
 mod pooling;
+mod reload;
 mod reparse;
+mod soak;
+mod storm;
 mod strict_responses;
 mod strictness;
 mod timeouts;

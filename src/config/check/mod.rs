@@ -33,6 +33,16 @@ use crate::wire::Address;
 
 /// Checks everything. A plan comes with its warnings; without a plan there is at least one error among what was found.
 pub fn check(sources: &Sources, catalogue: &dyn Catalogue) -> Result<(Plan, Vec<Diagnostic>), Vec<Diagnostic>> {
+    check_naming(sources, catalogue, &mut Vec::new())
+}
+
+/// [`check`], and every file that the configuration names, whatever is wrong with it: what to watch for its mending.
+pub fn check_naming(
+    sources: &Sources,
+    catalogue: &dyn Catalogue,
+    inputs: &mut Vec<PathBuf>,
+) -> Result<(Plan, Vec<Diagnostic>), Vec<Diagnostic>> {
+    inputs.extend_from_slice(sources.inputs());
     // What cannot be read would only be missed everywhere else.
     if !sources.found().is_empty() {
         return Err(sources.found().to_vec());
@@ -54,6 +64,7 @@ pub fn check(sources: &Sources, catalogue: &dyn Catalogue) -> Result<(Plan, Vec<
     let Check { mut plan, mut found, .. } = check;
     let mut known = HashSet::new();
     plan.inputs.retain(|path| known.insert(path.clone()));
+    inputs.clone_from(&plan.inputs);
     redact(&mut found, sources);
     let mut seen = HashSet::new();
     found.retain(|diagnostic| seen.insert(diagnostic.clone()));

@@ -70,6 +70,11 @@ impl Client {
         }
     }
 
+    /// Takes a connection over.
+    pub fn over(socket: TcpStream) -> Client {
+        Client { wire: Wire::new(Socket::Tcp(socket)) }
+    }
+
     /// Opens a connection to a unix socket.
     #[track_caller]
     pub fn connect_unix(path: impl AsRef<Path>) -> Client {

@@ -36,6 +36,16 @@ pub fn show(bytes: &[u8]) -> String {
     format!("\n    {text}")
 }
 
+/// Waits until something is so; for what no actor can be asked to wait for.
+#[track_caller]
+pub fn eventually(awaited: &str, mut is_so: impl FnMut() -> bool) {
+    let deadline = std::time::Instant::now() + PATIENCE;
+    while !is_so() {
+        assert!(std::time::Instant::now() < deadline, "never: {awaited}");
+        std::thread::park_timeout(Duration::from_millis(5));
+    }
+}
+
 /// The value of a field that may be there once; panics when it is there more often.
 pub(crate) fn single<'a>(fields: &'a [(String, String)], name: &str) -> Option<&'a str> {
     let mut values = all(fields, name);
