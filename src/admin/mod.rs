@@ -1,25 +1,19 @@
 //! The admin listener: what the process says about itself. Reading goes by TCP or by the unix socket; whatever changes
 //! something goes by the socket alone, whose file permissions are the guard.
 
-use std::cell::RefCell;
 use std::os::unix::fs::PermissionsExt;
 use std::rc::Rc;
-use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
-use std::time::Duration;
 
-use crate::config::plan::{Admin, ListenerTimeouts};
+use crate::config::plan::Admin;
 use crate::control::{Event, Handle};
 use crate::drain::Drain;
 use crate::failure::Reason;
-use crate::http::Rules;
-use crate::http::forwarded::Lines;
 use crate::http::head::Head;
-use crate::limits::{ADMIN_CONNECTIONS_MAX, CLIENT_BODY_TIMEOUT_MS, CLIENT_IDLE_TIMEOUT_MS, HEAD_TIMEOUT_MS};
+use crate::limits::ADMIN_CONNECTIONS_MAX;
 use crate::listen::accept::{self, Door};
 use crate::listen::bind::{BindError, bind};
 use crate::listen::reply::{self, Reply};
-use crate::listen::{Client, Serve, Settings};
+use crate::listen::{Client, Serve};
 use crate::observe::open_metrics;
 use crate::wire::Address;
 
@@ -48,27 +42,7 @@ pub fn open(admin: &Admin, handle: &Handle, drain: &Drain) -> Result<Vec<Address
 
 fn door(handle: Handle, drain: Drain, may_act: bool) -> Door {
     let serve: Serve = Rc::new(move |client, head| Box::pin(serve(client, head, handle.clone(), may_act)));
-    let settings = Settings {
-        name: "admin".into(),
-        id: 0,
-        open_max: ADMIN_CONNECTIONS_MAX,
-        index: 0,
-        rules: Arc::new(Rules::default()),
-        lines: Lines::new(&Rules::default().forwarded),
-        timeouts: ListenerTimeouts {
-            head: Duration::from_millis(HEAD_TIMEOUT_MS),
-            idle: Duration::from_millis(CLIENT_IDLE_TIMEOUT_MS),
-            body: Duration::from_millis(CLIENT_BODY_TIMEOUT_MS),
-        },
-        trusted: Vec::new(),
-    };
-    Door {
-        settings: Rc::new(RefCell::new(Rc::new(settings))),
-        serve,
-        drain,
-        open: Arc::new(AtomicUsize::new(0)),
-        count: Rc::new(|_, _| {}),
-    }
+    reply::door("admin", ADMIN_CONNECTIONS_MAX, serve, drain)
 }
 
 async fn serve(

@@ -1,16 +1,25 @@
 //! Requests that are answered on the spot, without an exchange: the admin listener's and the demo origin's.
 
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use std::task::Poll;
+use std::time::Duration;
 
-use super::h1::Client;
+use super::accept::Door;
+use super::h1::{Client, Serve, Settings};
 use crate::clock;
-use crate::drain::Level;
+use crate::config::plan::ListenerTimeouts;
+use crate::drain::{Drain, Level};
 use crate::failure::Reason;
+use crate::http::Rules;
 use crate::http::admit;
+use crate::http::forwarded::Lines;
 use crate::http::h1::write::{self, Length, Persistence};
 use crate::http::head::Head;
 use crate::http::name::FieldName;
-use crate::limits::REPLY_BODY_BYTES_MAX;
+use crate::limits::{CLIENT_BODY_TIMEOUT_MS, CLIENT_IDLE_TIMEOUT_MS, HEAD_TIMEOUT_MS, REPLY_BODY_BYTES_MAX};
 use crate::wire::Chunk;
 use crate::wire::http1::Piece;
 
@@ -26,6 +35,33 @@ pub struct Reply {
     pub status: u16,
     pub media_type: &'static str,
     pub body: Vec<u8>,
+}
+
+/// A door of the program's own, with every rule and timeout at its default; no listener of a plan, and not counted as one.
+#[must_use]
+pub fn door(name: &str, open_max: usize, serve: Serve, drain: Drain) -> Door {
+    let rules = Rules::default();
+    let settings = Settings {
+        name: name.into(),
+        id: 0,
+        open_max,
+        index: 0,
+        lines: Lines::new(&rules.forwarded),
+        rules: Arc::new(rules),
+        timeouts: ListenerTimeouts {
+            head: Duration::from_millis(HEAD_TIMEOUT_MS),
+            idle: Duration::from_millis(CLIENT_IDLE_TIMEOUT_MS),
+            body: Duration::from_millis(CLIENT_BODY_TIMEOUT_MS),
+        },
+        trusted: Vec::new(),
+    };
+    Door {
+        settings: Rc::new(RefCell::new(Rc::new(settings))),
+        serve,
+        drain,
+        open: Arc::new(AtomicUsize::new(0)),
+        count: Rc::new(|_, _| {}),
+    }
 }
 
 /// Reads the rest of a request whose head has been read.
