@@ -4,6 +4,7 @@
 
 pub mod accept;
 pub mod bind;
+mod enter;
 pub mod h1;
 pub mod reply;
 

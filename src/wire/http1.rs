@@ -111,6 +111,12 @@ impl Http1 {
         self.inbox.is_some()
     }
 
+    /// Whether an idle connection is still what it was when it was left ([`Wire::is_quiet`]).
+    #[must_use]
+    pub fn is_quiet(&mut self, certain: bool) -> bool {
+        !self.has_unread() && !self.ended && self.wire.is_quiet(certain)
+    }
+
     /// Whether the other side has closed its half.
     #[must_use]
     pub fn has_ended(&self) -> bool {
@@ -250,6 +256,7 @@ impl Http1 {
             self.bytes_out += written as u64;
             self.queue.sent += written;
         }
+        ready!(self.wire.poll_flush(cx))?;
         self.queue.reset();
         Poll::Ready(Ok(()))
     }
