@@ -70,7 +70,8 @@ pub struct Listener {
     /// Head limits, path normalisation, forwarding fields: plain data for `http::admit` and the two heads we write.
     pub rules: Arc<http::Rules>,
     pub timeouts: ListenerTimeouts,
-    pub connections_max: usize,
+    /// Connections at once; `None`: the default, which asks for no certain number of open files.
+    pub connections_max: Option<usize>,
     pub chain: Vec<Use>,
     pub failure_pages: Vec<FailurePage>,
 }

@@ -20,7 +20,7 @@ use crate::config::plan;
 use crate::drain::{Drain, Level};
 use crate::hook::WorkerParts;
 use crate::http::forwarded::Lines;
-use crate::limits::{DRAIN_LIMIT_MS, POOL_SWEEP_MS, WORKER_STACK_BYTES};
+use crate::limits::{DRAIN_LIMIT_MS, LISTENER_CONNECTIONS_MAX, POOL_SWEEP_MS, WORKER_STACK_BYTES};
 use crate::listen::accept::{self, Door};
 use crate::listen::{Serve, Settings};
 use crate::observe::access_log::AccessLog;
@@ -273,7 +273,7 @@ fn settings(index: usize, listener: &plan::Listener, id: u32) -> Settings {
     Settings {
         index,
         id,
-        open_max: listener.connections_max,
+        open_max: listener.connections_max.unwrap_or(LISTENER_CONNECTIONS_MAX),
         name: listener.name.as_str().into(),
         rules: listener.rules.clone(),
         lines: Lines::new(&listener.rules.forwarded),

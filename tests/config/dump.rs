@@ -23,7 +23,7 @@ pub(crate) fn dump(plan: &Plan) -> String {
         let _ = writeln!(out, "  head_bytes {} fields {}", rules.head_bytes_max, rules.fields_max);
         let _ = writeln!(out, "  {:?}", rules.normalise);
         let _ = writeln!(out, "  {:?}", rules.forwarded);
-        let _ = writeln!(out, "  {:?} connections {}", listener.timeouts, listener.connections_max);
+        let _ = writeln!(out, "  {:?} connections {:?}", listener.timeouts, listener.connections_max);
         chain(&mut out, "  use", &listener.chain);
         pages(&mut out, &listener.failure_pages);
     }

@@ -30,6 +30,11 @@ impl Check<'_> {
         {
             bound.push((Address::Ip(address), &bind.span));
         }
+        if let (Some(admin), Some(path)) = (&document.admin, &self.plan.admin.socket)
+            && let Some(socket) = &admin.value.socket
+        {
+            bound.push((Address::Unix(path.clone()), &socket.span));
+        }
         for (name, listener) in &document.listeners.0 {
             self.later("tls", listener.tls.as_ref());
             self.later("proxy_protocol", listener.proxy_protocol.as_ref());
@@ -52,7 +57,7 @@ impl Check<'_> {
                 trusted,
                 rules: Arc::new(rules),
                 timeouts,
-                connections_max: connections.map_or(limits::LISTENER_CONNECTIONS_MAX, |max| clamp(max.0)),
+                connections_max: connections.map(|max| clamp(max.0)),
                 chain,
                 failure_pages,
             });
@@ -97,9 +102,14 @@ impl Check<'_> {
         if matches!(bind, Address::Ip(address) if address.port() == 0) {
             return;
         }
-        match bound.iter().find(|(known, _)| known == bind) {
-            Some((_, first)) => {
-                let twice = Diagnostic::error(codes::DEFINED_TWICE, format!("`{bind}` is bound twice"));
+        match bound.iter().find(|(known, _)| known.overlaps(bind)) {
+            Some((known, first)) => {
+                let message = if known == bind {
+                    format!("`{bind}` is bound twice")
+                } else {
+                    format!("`{bind}` and `{known}` cannot both be bound: one takes connections of the other")
+                };
+                let twice = Diagnostic::error(codes::DEFINED_TWICE, message);
                 self.report(
                     twice.at(span, "second time").at(first, "first time").help("give one of them another port"),
                 );
