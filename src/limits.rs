@@ -173,8 +173,8 @@ limits! {
     WATCH_POLL_MS: u64 = 10_000;
     /// Symbolic links followed in one watched path.
     WATCH_LINKS_MAX: usize = 40;
-    /// Open files below which a start warns: each exchange takes two.
-    OPEN_FILES_MIN: u64 = 4_096;
+    /// Open files below which a start warns, once the limit is raised as far as it goes: each exchange takes two.
+    OPEN_FILES_MIN: u64 = 1_024;
     /// Milliseconds `gatewright reload` waits for the answer: a reload compiles scripts and resolves names.
     RELOAD_ANSWER_MS: u64 = 60_000;
     /// Bytes of an answer of the admin socket that are read.
