@@ -127,6 +127,12 @@ limits! {
     EVENTS_MAX: usize = 64;
     /// Milliseconds that a stopping process gives to what it has begun.
     DRAIN_LIMIT_MS: u64 = 30_000;
+    /// Series of would-be verdicts a worker counts: policy, hook and verdict; a chain has 64 seats.
+    OBSERVED_SERIES_MAX: usize = 1_024;
+    /// `log` hooks that may wait at once on one worker; what would wait beyond them ends where it is.
+    LOG_LOOKS_MAX: usize = 1_024;
+    /// Milliseconds a `log` hook may wait: nobody is kept from anything, but it holds what it looks at.
+    LOG_LOOK_MS: u64 = 10_000;
     /// Bytes of access log a worker gathers before it hands them to the writer.
     LOG_BUFFER_BYTES: usize = 64 * 1024;
     /// Milliseconds after which a line of the access log is handed over even if the buffer is not full.

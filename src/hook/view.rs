@@ -22,6 +22,11 @@ pub trait View {
         let _ = observed;
     }
 
+    /// A policy that is only observed would have decided this, or failed: counted.
+    fn would(&mut self, policy: &Arc<str>, verdict: &'static str) {
+        let _ = (policy, verdict);
+    }
+
     /// Puts the head back as it was before the policy that runs.
     fn undo(&mut self) {}
 

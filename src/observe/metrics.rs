@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use super::grown::Grown;
+use super::observed::Observed;
 use super::open_metrics::{Family, Kind};
 use crate::failure::Reason;
 
@@ -32,6 +33,7 @@ families! {
     CONNECTIONS_ACCEPTED = "gatewright_connections_accepted_total", Counter, ["listener"], "Connections accepted.";
     CONNECTIONS = "gatewright_connections", Gauge, ["listener"], "Open client connections.";
     FAILURES = "gatewright_failures_total", Counter, ["reason"], "Exchanges that failed, by reason.";
+    POLICY_OBSERVED = "gatewright_policy_observed_total", Counter, ["policy" "hook" "verdict"], "What policies in observe mode would have decided.";
     BYTES = "gatewright_bytes_total", Counter, ["side" "direction"], "Bytes of messages, as sent and received.";
     CONFIG_GENERATION = "gatewright_config_generation", Gauge, [], "The number of the running configuration.";
     LAST_RELOAD = "gatewright_config_last_reload_successful", Gauge, [], "Whether the last reload took effect.";
@@ -92,6 +94,7 @@ pub struct WorkerMetrics {
     pub(super) upstreams: Grown<UpstreamCounts>,
     pub(super) listeners: Grown<ListenerCounts>,
     pub(super) failures: FailureCounts,
+    pub(super) observed: Observed,
 }
 
 /// A counter with one writer.
@@ -137,7 +140,7 @@ pub struct UpstreamGauges {
 impl Count {
     /// Only the owner calls it: no other writer can come between.
     #[inline]
-    fn add(&self, n: u64) {
+    pub(super) fn add(&self, n: u64) {
         self.0.store(self.get().wrapping_add(n), Ordering::Relaxed);
     }
 
@@ -207,6 +210,11 @@ impl WorkerMetrics {
         if let Some(count) = self.failures.0.get(reason as usize) {
             count.add(1);
         }
+    }
+
+    /// A policy that is only observed would have decided this.
+    pub fn observed(&self, policy: &Arc<str>, hook: &'static str, verdict: &'static str) {
+        self.observed.add(policy, hook, verdict);
     }
 
     /// Bytes have passed.

@@ -5,6 +5,7 @@ mod escape;
 mod grown;
 pub mod log_sink;
 pub mod metrics;
+mod observed;
 pub mod open_metrics;
 mod process;
 mod scrape;

@@ -1,5 +1,6 @@
 //! A scrape: every family of the table, summed over the workers, as OpenMetrics text.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 
 use super::metrics::{
@@ -118,6 +119,14 @@ impl Metrics {
             let n = self.sum(|worker| worker.failures.0.get(*reason as usize));
             text.sample(&metrics::FAILURES, &[reason.label()], n);
         }
+        text.family(&metrics::POLICY_OBSERVED);
+        let mut observed: BTreeMap<[&str; 3], u64> = BTreeMap::new();
+        for series in self.workers.iter().flat_map(|worker| worker.observed.iter()) {
+            *observed.entry([&series.policy, series.hook, series.verdict]).or_default() += series.count.get();
+        }
+        for (labels, n) in observed {
+            text.sample(&metrics::POLICY_OBSERVED, &labels, n);
+        }
     }
 
     fn flows(&self, text: &mut Text) {
@@ -145,7 +154,6 @@ mod tests {
     use super::super::metrics::{FAMILIES, Way};
     use super::super::open_metrics::{Family, Kind};
     use super::*;
-    use std::collections::BTreeMap;
     use std::sync::Arc;
 
     type Samples = BTreeMap<(String, Vec<(String, String)>), f64>;
@@ -247,6 +255,7 @@ mod tests {
             worker.retried(0);
             worker.failed(Reason::Broken);
             worker.bytes(Way::UpstreamSent, 21);
+            worker.observed(&"quota".into(), "request", "Answer");
         }
         metrics.worker(0).closed(0);
         metrics.reloaded(None);
@@ -275,6 +284,8 @@ mod tests {
         assert_eq!(sample(attempts, &[("upstream", "origin"), ("result", "5xx")]), 2.0);
         assert_eq!(sample(attempts, &[("upstream", "origin"), ("result", "failed")]), 2.0);
         assert_eq!(sample("gatewright_upstream_in_flight", &[("upstream", "origin")]), 5.0);
+        let observed = [("policy", "quota"), ("hook", "request"), ("verdict", "Answer")];
+        assert_eq!(sample("gatewright_policy_observed_total", &observed), 2.0);
         assert_eq!(sample("gatewright_bytes_total", &[("side", "upstream"), ("direction", "sent")]), 42.0);
         for reason in Reason::ALL {
             let expected = if *reason == Reason::Broken { 2.0 } else { 0.0 };

@@ -5,6 +5,7 @@ mod attempt;
 mod deliver;
 mod flow;
 pub mod lifecycle;
+mod look;
 mod record;
 mod request_id;
 mod tunnel;
@@ -37,6 +38,8 @@ pub struct Parts {
     pub seen: RefCell<Seen>,
     pub metrics: Arc<WorkerMetrics>,
     pub log: RefCell<Option<AccessLog>>,
+    /// Held once more by each `log` hook that waits.
+    pub looking: Rc<()>,
 }
 
 /// One request and its response. It owns its client, its upstream connection and the flows between them.

@@ -166,6 +166,12 @@ impl Lane {
         Rc::new(Self { chain: Chain::new(list), conditions })
     }
 
+    /// A chain without conditions.
+    #[must_use]
+    pub fn of(chain: Chain) -> Rc<Self> {
+        Rc::new(Self { chain, conditions: Vec::new() })
+    }
+
     /// One bit for each seat whose `when` the request meets.
     #[must_use]
     pub fn active(&self, request: &Head) -> u64 {

@@ -123,6 +123,7 @@ impl Worker {
             seen: RefCell::new(Seen::new(birth.directory)),
             metrics: birth.metrics.worker(birth.number),
             log: RefCell::new(None),
+            looking: Rc::new(()),
         };
         let drain = Drain::new();
         if let Some(furnish) = birth.furnish {
