@@ -55,6 +55,8 @@ limits! {
     MEMORY_PIPE_BYTES: usize = 64 * 1024;
     /// Bytes of a chunk up to which it is copied behind its head instead of being written from its own buffer.
     CHUNK_COPIED_BYTES_MAX: usize = 1024;
+    /// Bytes of a chunk up to which HTTP/2 gets a copy of it: a slow stream must not hold a whole read buffer for less.
+    CHUNK_SHARED_BYTES_MIN: usize = 8 * 1024;
     /// Bytes of one chunk-size line with its extensions, CRLF included: nobody is known to use extensions.
     CHUNK_LINE_BYTES_MAX: u16 = 256;
     /// Bytes of chunk framing beyond what the data of its chunk pays for: tiny chunks with long extensions end here.

@@ -17,6 +17,8 @@ pub struct Head {
     pub(super) fields: Vec<Field>,
     pub(super) start: Start,
     pub(super) version: Version,
+    /// No body follows, as HTTP/2 says with the head.
+    pub(super) ended: bool,
     /// A bit for each [`Known`] that may be there.
     pub(super) present: u32,
 }
@@ -25,6 +27,7 @@ pub struct Head {
 pub enum Version {
     Http10,
     Http11,
+    Http2,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -94,7 +97,7 @@ impl Head {
     pub fn new() -> Self {
         let (bytes, fields) = POOL.with_borrow_mut(Vec::pop).unwrap_or_default();
         let start = Start::Response { status: 0, reason: Range::default() };
-        Self { bytes, fields, start, version: Version::Http11, present: 0 }
+        Self { bytes, fields, start, version: Version::Http11, ended: false, present: 0 }
     }
 
     /// A response head of our own.
@@ -185,7 +188,6 @@ impl Head {
         }
     }
 
-    /// The reason phrase as it arrived.
     #[must_use]
     pub fn reason(&self) -> &[u8] {
         match self.start {
@@ -240,7 +242,6 @@ impl Head {
         self.live().find(|field| field.known == known).map(|field| self.value(field))
     }
 
-    /// Every value of a known field.
     pub fn all_known(&self, known: Known) -> impl Iterator<Item = &[u8]> {
         let none = self.present & known.bit() == 0;
         let fields = if none { &[] } else { self.fields.as_slice() };
@@ -339,7 +340,7 @@ impl Head {
     }
 
     /// Writes the line as it will leave, so that it leaves in one copy with its neighbours.
-    fn add_line(&mut self, name: &str, known: Known, value: &[u8]) {
+    pub(super) fn add_line(&mut self, name: &str, known: Known, value: &[u8]) {
         let name_at = self.bytes.len();
         self.bytes.reserve(name.len() + value.len() + 4);
         self.bytes.extend_from_slice(name.as_bytes());

@@ -7,6 +7,7 @@ pub mod authority;
 pub mod date;
 pub mod forwarded;
 pub mod h1;
+pub mod h2;
 pub mod head;
 pub mod hop_by_hop;
 pub mod media;

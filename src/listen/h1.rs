@@ -17,11 +17,11 @@ use crate::http::forwarded::{self, Asker, Lines};
 use crate::http::head::Head;
 use crate::limits::{DRAIN_IDLE_GRACE_MS, LINGER_BYTES_MAX, LINGER_MS};
 use crate::wire::http1::{Expect, Piece, ReadError};
-use crate::wire::{Http1, Wire};
+use crate::wire::{Http, Http1, Wire};
 
 /// A client and its connection. Whoever holds it may read and write; nobody else does.
 pub struct Client {
-    pub http: Http1,
+    pub http: Http,
     pub facts: Rc<ClientFacts>,
     /// One deadline per connection, moved from wait to wait.
     pub alarm: Alarm,
@@ -174,7 +174,7 @@ impl Client {
     #[must_use]
     pub fn new(wire: Wire, facts: ClientFacts, guard: Guard, settings: Rc<RefCell<Rc<Settings>>>) -> Box<Self> {
         Box::new(Self {
-            http: Http1::new(wire),
+            http: Http::One(Http1::new(wire)),
             facts: Rc::new(facts),
             alarm: Alarm::new(),
             guard,

@@ -8,11 +8,11 @@ use super::directory::Connected;
 use crate::clock;
 use crate::hook::Endpoint;
 use crate::limits::{POOL_IDLE_MS, POOL_IDLE_PER_ENDPOINT_MAX};
-use crate::wire::Http1;
+use crate::wire::Http;
 
 /// A connection to an endpoint.
 pub struct Connection {
-    pub http: Http1,
+    pub http: Http,
     /// It has served before: the endpoint may have closed it without our knowing.
     pub reused: bool,
     /// What counts it, process-wide, while it serves: idle ones are not counted, or those of one worker would keep

@@ -15,7 +15,6 @@ use crate::http::head::Head;
 use crate::limits::{BODY_LONG_BYTES, CHUNK_COPIED_BYTES_MAX, HEAD_KEPT_BYTES_MAX, HEADS_KEPT, QUEUE_BYTES_MAX};
 
 /// A connection that speaks HTTP/1.1. Holds no buffer while idle.
-#[derive(Debug)]
 pub struct Http1 {
     wire: Wire,
     inbox: Option<Buffer>,
@@ -87,6 +86,11 @@ impl Http1 {
             bytes_in: 0,
             bytes_out: 0,
         }
+    }
+
+    /// A connection that has carried `bytes` in another form already.
+    pub(super) fn after(wire: Wire, bytes: (u64, u64)) -> Self {
+        Self { bytes_in: bytes.0, bytes_out: bytes.1, ..Self::new(wire) }
     }
 
     #[must_use]

@@ -10,16 +10,18 @@ use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::TlsStream;
 
 use super::buffer::Buffer;
+use super::http2::Http2;
 use super::memory;
 
 /// A byte stream.
-#[derive(Debug)]
 pub enum Wire {
     Tcp(TcpStream),
     Unix(UnixStream),
     Memory(memory::End),
     /// TLS over one of the others, handshake done.
     Tls(Box<TlsStream<Wire>>),
+    /// A stream of HTTP/2 that has become a tunnel.
+    Stream(Box<Http2>),
 }
 
 // === impl Wire ===
@@ -33,6 +35,7 @@ impl Wire {
             Self::Tcp(stream) => poll_read(Pin::new(stream), cx, room),
             Self::Unix(stream) => poll_read(Pin::new(stream), cx, room),
             Self::Tls(stream) => poll_read(Pin::new(&mut **stream), cx, room),
+            Self::Stream(stream) => stream.poll_read(cx, room),
         };
         if let Poll::Ready(Ok(count)) = read {
             buffer.filled(count);
@@ -48,10 +51,8 @@ impl Wire {
             (Self::Unix(stream), _) => Pin::new(stream).poll_write_vectored(cx, slices),
             (Self::Tls(stream), [one]) => Pin::new(&mut **stream).poll_write(cx, one),
             (Self::Tls(stream), _) => Pin::new(&mut **stream).poll_write_vectored(cx, slices),
-            (Self::Memory(end), _) => match slices.iter().find(|slice| !slice.is_empty()) {
-                Some(slice) => end.poll_write(cx, slice),
-                None => Poll::Ready(Ok(0)),
-            },
+            (Self::Memory(end), _) => first(slices).map_or(Poll::Ready(Ok(0)), |slice| end.poll_write(cx, slice)),
+            (Self::Stream(stream), _) => first(slices).map_or(Poll::Ready(Ok(0)), |slice| stream.poll_write(cx, slice)),
         }
     }
 
@@ -59,6 +60,7 @@ impl Wire {
     pub fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {
             Self::Tls(stream) => Pin::new(&mut **stream).poll_flush(cx),
+            Self::Stream(stream) => stream.poll_flush(cx),
             Self::Tcp(_) | Self::Unix(_) | Self::Memory(_) => Poll::Ready(Ok(())),
         }
     }
@@ -70,7 +72,7 @@ impl Wire {
             Self::Tcp(stream) => stream.poll_read_ready(cx).map(drop),
             Self::Unix(stream) => UnixStream::poll_read_ready(stream, cx).map(drop),
             Self::Memory(end) => end.poll_readable(cx),
-            Self::Tls(_) => Poll::Ready(()),
+            Self::Tls(_) | Self::Stream(_) => Poll::Ready(()),
         }
     }
 
@@ -89,6 +91,7 @@ impl Wire {
             Self::Memory(end) => return end.poll_readable(&cx).is_pending(),
             Self::Tcp(stream) if certain => socket2::SockRef::from(&*stream).peek(&mut byte),
             Self::Unix(stream) if certain => socket2::SockRef::from(&*stream).peek(&mut byte),
+            Self::Stream(_) => return false,
             Self::Tcp(_) | Self::Unix(_) => return self.poll_readable(&mut cx).is_pending(),
         };
         matches!(peeked, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
@@ -100,6 +103,7 @@ impl Wire {
             Self::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
             Self::Unix(stream) => Pin::new(stream).poll_shutdown(cx),
             Self::Tls(stream) => Pin::new(&mut **stream).poll_shutdown(cx),
+            Self::Stream(stream) => stream.poll_shutdown(cx),
             Self::Memory(end) => {
                 end.shutdown();
                 Poll::Ready(Ok(()))
@@ -114,7 +118,7 @@ impl Wire {
                 let _best_effort = socket2::SockRef::from(stream).set_linger(Some(Duration::ZERO));
             }
             Self::Tls(stream) => stream.get_ref().0.reset_on_drop(),
-            Self::Unix(_) | Self::Memory(_) => {}
+            Self::Unix(_) | Self::Memory(_) | Self::Stream(_) => {}
         }
     }
 }
@@ -128,6 +132,10 @@ impl AsyncRead for Wire {
             Self::Tls(stream) => Pin::new(&mut **stream).poll_read(cx, buffer),
             Self::Memory(end) => {
                 let polled = end.poll_read(cx, buffer.initialize_unfilled());
+                polled.map_ok(|count| buffer.advance(count))
+            }
+            Self::Stream(stream) => {
+                let polled = stream.poll_read(cx, buffer.initialize_unfilled());
                 polled.map_ok(|count| buffer.advance(count))
             }
         }
@@ -158,6 +166,10 @@ impl AsyncWrite for Wire {
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Self::poll_shutdown(self.get_mut(), cx)
     }
+}
+
+fn first<'a>(slices: &'a [IoSlice<'_>]) -> Option<&'a [u8]> {
+    slices.iter().map(|slice| &**slice).find(|slice| !slice.is_empty())
 }
 
 fn poll_read<S: AsyncRead>(stream: Pin<&mut S>, cx: &mut Context<'_>, room: &mut [u8]) -> Poll<io::Result<usize>> {
