@@ -15,10 +15,11 @@ use socket2::{SockFilter, SockRef};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 
 use super::bind::Listening;
-use super::enter::{self, Entered, Protocol};
+use super::enter::{self, Entered, Greet, Protocol};
 use super::h1::{self, Client, Serve, Settings};
 use crate::clock::{self, Alarm};
 use crate::drain::{Drain, Guard, Level};
+use crate::failure::Reason;
 use crate::hook::{ClientFacts, Peer};
 use crate::limits::{ACCEPT_BACKOFF_MS, ACCEPTS_PER_TURN, LISTEN_CLOSE_MS};
 use crate::wire::{Wire, memory};
@@ -31,8 +32,19 @@ pub struct Door {
     pub drain: Drain,
     /// Connections of this listener, process-wide, and their limit.
     pub open: Arc<AtomicUsize>,
-    /// Told `true` when a connection begins, `false` when it has ended, with the listener's number.
-    pub count: Rc<dyn Fn(u32, bool)>,
+    /// Told what becomes of connections, with the listener's number.
+    pub count: Rc<dyn Fn(u32, Counted)>,
+    /// Asks the policies that speak before the first request; a door of the program's own has none.
+    pub greet: Option<Greet>,
+}
+
+/// What becomes of a connection, for the metrics.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Counted {
+    Accepted,
+    Closed,
+    /// Closed before its first request, and why.
+    Refused(Reason),
 }
 
 /// One connection in the process-wide count.
@@ -150,16 +162,17 @@ fn begin(wire: Wire, peer: Peer, door: &Rc<Door>) {
     if door.open.fetch_add(1, Ordering::Relaxed) >= open_max {
         door.open.fetch_sub(1, Ordering::Relaxed);
         tracing::debug!(listener = %door.settings.borrow().name, "over the connection limit");
+        (door.count)(id, Counted::Refused(Reason::ListenerConnections));
         return;
     }
     let open = Open { door: door.clone(), id };
-    (door.count)(id, true);
+    (door.count)(id, Counted::Accepted);
     let facts = facts(peer, &door.settings.borrow());
     let door = door.clone();
     tokio::task::spawn_local(async move {
         let _open = open;
         // Boxed: what a handshake needs is not what an idle connection should carry.
-        let entered = if enter::is_open(&door) {
+        let entered = if door.is_open() {
             Some(Entered { wire, facts, protocol: Protocol::Http1 })
         } else {
             Box::pin(enter::enter(wire, facts, &door)).await
@@ -228,7 +241,7 @@ impl Socket {
 impl Drop for Open {
     fn drop(&mut self) {
         self.door.open.fetch_sub(1, Ordering::Relaxed);
-        (self.door.count)(self.id, false);
+        (self.door.count)(self.id, Counted::Closed);
     }
 }
 

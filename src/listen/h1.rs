@@ -47,6 +47,8 @@ pub struct Settings {
     pub lines: Lines,
     pub timeouts: ListenerTimeouts,
     pub trusted: Vec<ipnet::IpNet>,
+    /// A policy speaks at `connection`.
+    pub greets: bool,
 }
 
 /// Serves one request, or answers a head that could not be read; gives the client back if its connection may go on.

@@ -8,4 +8,5 @@ mod enter;
 pub mod h1;
 pub mod reply;
 
+pub use enter::{Greet, Greeted, Newcomer};
 pub use h1::{Client, Serve, Settings};

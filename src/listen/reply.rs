@@ -54,6 +54,7 @@ pub fn door(name: &str, open_max: usize, serve: Serve, drain: Drain) -> Door {
             body: Duration::from_millis(CLIENT_BODY_TIMEOUT_MS),
         },
         trusted: Vec::new(),
+        greets: false,
     };
     Door {
         settings: Rc::new(RefCell::new(Rc::new(settings))),
@@ -61,6 +62,7 @@ pub fn door(name: &str, open_max: usize, serve: Serve, drain: Drain) -> Door {
         drain,
         open: Arc::new(AtomicUsize::new(0)),
         count: Rc::new(|_, _| {}),
+        greet: None,
     }
 }
 

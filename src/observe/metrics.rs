@@ -31,6 +31,7 @@ families! {
     UPSTREAM_IN_FLIGHT = "gatewright_upstream_in_flight", Gauge, ["upstream"], "Requests under way at an upstream.";
     UPSTREAM_CONNECTIONS = "gatewright_upstream_connections", Gauge, ["upstream"], "Open connections to an upstream, idle ones included.";
     CONNECTIONS_ACCEPTED = "gatewright_connections_accepted_total", Counter, ["listener"], "Connections accepted.";
+    CONNECTIONS_REFUSED = "gatewright_connections_refused_total", Counter, ["listener" "reason"], "Connections closed before their first request, by reason.";
     CONNECTIONS = "gatewright_connections", Gauge, ["listener"], "Open client connections.";
     FAILURES = "gatewright_failures_total", Counter, ["reason"], "Exchanges that failed, by reason.";
     POLICY_OBSERVED = "gatewright_policy_observed_total", Counter, ["policy" "hook" "verdict"], "What policies in observe mode would have decided.";
@@ -120,6 +121,7 @@ pub(super) struct UpstreamCounts {
 pub(super) struct ListenerCounts {
     pub(super) accepted: Count,
     pub(super) closed: Count,
+    pub(super) refused: FailureCounts,
 }
 
 pub(super) struct FailureCounts(pub(super) [Count; Reason::ALL.len()]);
@@ -201,6 +203,14 @@ impl WorkerMetrics {
     pub fn closed(&self, listener: u32) {
         if let Some(counts) = self.listeners.get(listener as usize) {
             counts.closed.add(1);
+        }
+    }
+
+    /// A connection was closed before its first request.
+    pub fn refused(&self, listener: u32, reason: Reason) {
+        let counts = self.listeners.get(listener as usize);
+        if let Some(count) = counts.and_then(|counts| counts.refused.0.get(reason as usize)) {
+            count.add(1);
         }
     }
 

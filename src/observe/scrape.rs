@@ -106,6 +106,15 @@ impl Metrics {
         for (index, name) in named(&self.listeners) {
             text.sample(&metrics::CONNECTIONS_ACCEPTED, &[name], accepted(index));
         }
+        text.family(&metrics::CONNECTIONS_REFUSED);
+        for (index, name) in named(&self.listeners) {
+            for reason in Reason::ALL {
+                let n = self.sum(|worker| worker.listeners.get(index)?.refused.0.get(*reason as usize));
+                if n > 0 {
+                    text.sample(&metrics::CONNECTIONS_REFUSED, &[name, reason.label()], n);
+                }
+            }
+        }
         text.family(&metrics::CONNECTIONS);
         for (index, name) in named(&self.listeners) {
             let closed = self.sum(|worker| worker.listeners.get(index).map(|counts| &counts.closed));

@@ -172,6 +172,12 @@ impl Lane {
         Rc::new(Self { chain, conditions: Vec::new() })
     }
 
+    /// One bit for each seat without a `when`: those who may speak where there is no request yet.
+    #[must_use]
+    pub fn unconditional(&self) -> u64 {
+        self.conditions.iter().fold(u64::MAX, |mask, (seat, _)| mask & !(1 << seat))
+    }
+
     /// One bit for each seat whose `when` the request meets.
     #[must_use]
     pub fn active(&self, request: &Head) -> u64 {

@@ -18,15 +18,16 @@ pub use mailbox::{DoorPlan, LogPlan, Mailbox, Message};
 use crate::clock;
 use crate::config::plan;
 use crate::drain::{Drain, Level};
-use crate::hook::WorkerParts;
+use crate::failure::Reason;
+use crate::hook::{Hook, WorkerParts};
 use crate::http::forwarded::Lines;
 use crate::limits::{DRAIN_LIMIT_MS, LISTENER_CONNECTIONS_MAX, POOL_SWEEP_MS, WORKER_STACK_BYTES};
-use crate::listen::accept::{self, Door};
-use crate::listen::{Serve, Settings};
+use crate::listen::accept::{self, Counted, Door};
+use crate::listen::{Greet, Serve, Settings};
 use crate::observe::access_log::AccessLog;
 use crate::observe::metrics::Metrics;
-use crate::proxy::{Exchange, Parts, lifecycle};
-use crate::snapshot::{Generation, Snapshot};
+use crate::proxy::{Exchange, Parts, connection, lifecycle};
+use crate::snapshot::{Generation, Lane, Snapshot};
 use crate::upstream::Pool;
 use crate::upstream::directory::{Directory, Seen};
 use crate::wire::Address;
@@ -188,12 +189,11 @@ impl Worker {
     /// their addresses.
     async fn commit(self: Rc<Self>, number: u64, plans: Vec<DoorPlan>) {
         let Some(generation) = self.prepared.take().filter(|prepared| prepared.number() == number) else { return };
-        let listeners = generation.snapshot.plan.listeners.clone();
-        let before = self.current.replace(Some(generation));
+        let before = self.current.replace(Some(generation.clone()));
         let mut kept = HashMap::new();
         let mut doors = self.doors.take();
-        for (index, (plan, listener)) in plans.into_iter().zip(&listeners).enumerate() {
-            let settings = Rc::new(settings(index, listener, plan.id));
+        for (index, (plan, listener)) in plans.into_iter().zip(&generation.snapshot.plan.listeners).enumerate() {
+            let settings = Rc::new(settings(index, listener, plan.id, &generation));
             let mut open = match doors.remove(&plan.address) {
                 Some(open) => {
                     *open.settings.borrow_mut() = settings;
@@ -228,24 +228,22 @@ impl Worker {
                 *gone.standing.borrow_mut() = Standing::Over;
             });
         }
-        drop(before);
+        drop((before, generation));
         for accepting in closing {
             let _panicked = accepting.await;
         }
     }
 
     fn door(self: &Rc<Self>, open: &OpenDoor, count: Arc<AtomicUsize>) -> Door {
-        let worker = self.clone();
-        let standing = open.standing.clone();
+        let (worker, standing) = (self.clone(), open.standing.clone());
         let serve: Serve = Rc::new(move |client, head| {
-            let parts = worker.parts.clone();
-            let generation = match &*standing.borrow() {
-                Standing::Open => worker.current.borrow().clone(),
-                Standing::Gone(last) => Some(last.clone()),
-                Standing::Over => None,
-            };
-            let Some(generation) = generation else { return Box::pin(async { None }) };
-            Box::pin(lifecycle::serve(Exchange::new(parts, generation, client, head)))
+            let Some(generation) = worker.generation(&standing.borrow()) else { return Box::pin(async { None }) };
+            Box::pin(lifecycle::serve(Exchange::new(worker.parts.clone(), generation, client, head)))
+        });
+        let (worker, standing) = (self.clone(), open.standing.clone());
+        let greet: Greet = Rc::new(move |hook, newcomer| match worker.generation(&standing.borrow()) {
+            Some(generation) => Box::pin(connection::greet(worker.parts.clone(), generation, hook, newcomer)),
+            None => Box::pin(async { Err(Reason::Draining) }),
         });
         let metrics = self.parts.metrics.clone();
         Door {
@@ -253,7 +251,20 @@ impl Worker {
             serve,
             drain: open.drain.clone(),
             open: count,
-            count: Rc::new(move |id, begins| if begins { metrics.accepted(id) } else { metrics.closed(id) }),
+            count: Rc::new(move |id, counted| match counted {
+                Counted::Accepted => metrics.accepted(id),
+                Counted::Closed => metrics.closed(id),
+                Counted::Refused(reason) => metrics.refused(id, reason),
+            }),
+            greet: Some(greet),
+        }
+    }
+
+    fn generation(&self, standing: &Standing) -> Option<Rc<Generation>> {
+        match standing {
+            Standing::Open => self.current.borrow().clone(),
+            Standing::Gone(last) => Some(last.clone()),
+            Standing::Over => None,
         }
     }
 }
@@ -270,8 +281,10 @@ fn memory_name(address: &Address) -> Arc<str> {
     if let Address::Memory(name) = address { name.clone() } else { "".into() }
 }
 
-fn settings(index: usize, listener: &plan::Listener, id: u32) -> Settings {
+fn settings(index: usize, listener: &plan::Listener, id: u32, generation: &Generation) -> Settings {
+    let greets = |lane: &Rc<Lane>| lane.chain.speaks(Hook::Connection, lane.unconditional());
     Settings {
+        greets: generation.entry(index).is_some_and(greets),
         index,
         id,
         open_max: listener.connections_max.unwrap_or(LISTENER_CONNECTIONS_MAX),

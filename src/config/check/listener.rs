@@ -9,6 +9,7 @@ use ipnet::IpNet;
 use super::super::codes;
 use super::super::diagnostic::{Diagnostic, Span};
 use super::super::document::{self, EncodedSlash};
+use super::super::network::network;
 use super::super::plan;
 use super::super::shapes::Via;
 use super::super::spanned::Spanned;
@@ -120,26 +121,7 @@ impl Check<'_> {
 
     /// A network, or an address alone.
     fn network(&mut self, text: &Spanned<String>) -> Option<IpNet> {
-        if let Ok(address) = text.value.parse::<IpAddr>() {
-            return Some(IpNet::from(address));
-        }
-        match text.value.parse::<IpNet>() {
-            Ok(net) if net.trunc() == net => Some(net),
-            Ok(net) => {
-                let message = format!("`{}` is an address within a network", text.value);
-                let help = format!("write `{}` for the network, or `{}` for the address", net.trunc(), net.addr());
-                self.bad_value(&text.span, message, &help);
-                None
-            }
-            Err(_) => {
-                self.bad_value(
-                    &text.span,
-                    "expected an address or a network",
-                    "as in `10.0.0.0/8`, `192.0.2.7` or `fd00::/8`",
-                );
-                None
-            }
-        }
+        network(&text.value).map_err(|bad| self.bad_value(&text.span, bad.message, &bad.help)).ok()
     }
 
     fn rules(&mut self, listener: &document::Listener) -> Rules {
