@@ -8,6 +8,8 @@ use std::cell::RefCell;
 
 use super::forwarded::Line;
 use super::name::{FieldName, Known};
+use super::start::Verb;
+pub use super::start::Version;
 use crate::limits::{HEAD_KEPT_BYTES_MAX, HEADS_KEPT};
 
 /// A request's or a response's head.
@@ -23,30 +25,10 @@ pub struct Head {
     pub(super) present: u32,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Version {
-    Http10,
-    Http11,
-    Http2,
-}
-
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Start {
     Request { method: Range, verb: Verb, target: Range, path_len: u32 },
     Response { status: u16, reason: Range },
-}
-
-/// A method that is met often, told apart once.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Verb {
-    Get,
-    Head,
-    Post,
-    Put,
-    Delete,
-    Options,
-    Patch,
-    Other,
 }
 
 /// Bytes of the arena.
@@ -433,36 +415,6 @@ impl Head {
         field.name_len as usize == name.as_str().len()
             && field.known == Known::Other
             && self.name(field).eq_ignore_ascii_case(name.as_str().as_bytes())
-    }
-}
-
-// === impl Verb ===
-
-impl Verb {
-    pub(super) fn of(method: &[u8]) -> Self {
-        match method {
-            b"GET" => Self::Get,
-            b"HEAD" => Self::Head,
-            b"POST" => Self::Post,
-            b"PUT" => Self::Put,
-            b"DELETE" => Self::Delete,
-            b"OPTIONS" => Self::Options,
-            b"PATCH" => Self::Patch,
-            _ => Self::Other,
-        }
-    }
-
-    fn name(self) -> Option<&'static str> {
-        Some(match self {
-            Self::Get => "GET",
-            Self::Head => "HEAD",
-            Self::Post => "POST",
-            Self::Put => "PUT",
-            Self::Delete => "DELETE",
-            Self::Options => "OPTIONS",
-            Self::Patch => "PATCH",
-            Self::Other => return None,
-        })
     }
 }
 

@@ -12,6 +12,7 @@ pub mod head;
 pub mod hop_by_hop;
 pub mod media;
 pub mod name;
+pub(crate) mod start;
 pub mod target;
 
 /// What holds for every message of one listener; plain data, filled by `config`.

@@ -18,6 +18,7 @@ mod entering;
 mod failure_pages;
 mod fields;
 mod framing;
+mod h2;
 mod harness;
 mod plain;
 mod policies;
