@@ -9,9 +9,11 @@ pub mod forwarded;
 pub mod h1;
 pub mod head;
 pub mod hop_by_hop;
+mod lanes;
 pub mod media;
 pub mod name;
 pub mod target;
+mod verb;
 
 /// What holds for every message of one listener; plain data, filled by `config`.
 #[derive(Debug, Clone, PartialEq, Eq)]
