@@ -106,6 +106,12 @@ impl Default for Drain {
 // === impl Guard ===
 
 impl Guard {
+    /// Another living thing beside this one.
+    #[must_use]
+    pub fn beside(&self) -> Self {
+        Drain(self.node.clone()).guard()
+    }
+
     /// The level now; the task is woken when it rises.
     pub fn poll_level(&self, cx: &Context<'_>) -> Level {
         if let Some(slot) = self.node.guards.borrow_mut().get_mut(self.key) {

@@ -148,6 +148,21 @@ pub struct ClientFacts {
     pub trusted: bool,
     pub secure: bool,
     pub listener: Arc<str>,
+    /// What TLS settled, on a listener that speaks it.
+    pub tls: Option<Box<TlsFacts>>,
+}
+
+/// What a client and its listener settled in their TLS handshake.
+#[derive(Debug, Clone)]
+pub struct TlsFacts {
+    /// As OpenSSL and nginx call it: `TLSv1.3`.
+    pub version: &'static str,
+    /// As the IANA registry calls it: `TLS_AES_128_GCM_SHA256`.
+    pub cipher: &'static str,
+    /// The name the client asked for, lower case.
+    pub server_name: Option<Box<str>>,
+    /// The session was resumed: no certificate was shown.
+    pub resumed: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

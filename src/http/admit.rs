@@ -9,7 +9,7 @@ use super::h1::write::Length;
 use super::head::{Head, Version};
 use super::hop_by_hop::{self, Options};
 use super::name::{FieldName, Known};
-use super::verb::Verb;
+use super::start::Verb;
 use super::{Rules, target};
 use crate::failure::Reason;
 
@@ -94,6 +94,7 @@ pub fn response(head: &mut Head, method: &str, asked_upgrade: bool) -> Result<Re
     head.remove_known(Known::Upgrade);
     let (framing, length) = match (coding, bytes) {
         _ if method == "HEAD" || status == 304 => (Framing::None, Length::None),
+        _ if head.version() == Version::Http2 => framed_by_streams(head, bytes, Length::Exactly(0)),
         (Some(TransferCoding::Chunked), _) => (Framing::chunked(), Length::Chunked),
         (None, Some(bytes)) => (Framing::length(bytes), Length::Exactly(bytes)),
         (None, None) => (Framing::Close, Length::Chunked),
@@ -110,7 +111,7 @@ fn host(head: &Head) -> Result<bool, Reason> {
         //# Host header field and to any request message that contains more than one Host header field line or a
         //# Host header field with an invalid field value.
         (_, Some(_)) => Err(Reason::RepeatedHost),
-        (None, _) if head.version() == Version::Http11 => Err(Reason::MissingHost),
+        (None, _) if head.version() != Version::Http10 => Err(Reason::MissingHost),
         (None, _) => Ok(false),
         (Some(value), None) => check_host(value).map(|()| true),
     }
@@ -154,6 +155,9 @@ fn max_forwards(head: &mut Head) -> Result<bool, Reason> {
 }
 
 fn request_body(head: &Head, old: bool) -> Result<(Framing, Length), Reason> {
+    if head.version() == Version::Http2 {
+        return Ok(framed_by_streams(head, content_length(head.all_known(Known::ContentLength))?, Length::None));
+    }
     if !head.has(Known::ContentLength) && !head.has(Known::TransferEncoding) {
         return Ok((Framing::None, Length::None));
     }
@@ -166,6 +170,15 @@ fn request_body(head: &Head, old: bool) -> Result<(Framing, Length), Reason> {
         (Some(TransferCoding::Chunked), None) => Ok((Framing::chunked(), Length::Chunked)),
         (None, Some(bytes)) => Ok((Framing::length(bytes), Length::Exactly(bytes))),
         (None, None) => Ok((Framing::None, Length::None)),
+    }
+}
+
+/// HTTP/2 frames its messages itself, and the door holds Content-Length against what came.
+fn framed_by_streams(head: &Head, bytes: Option<u64>, empty: Length) -> (Framing, Length) {
+    match bytes {
+        _ if head.ended => (Framing::None, bytes.map_or(empty, |_| Length::Exactly(0))),
+        Some(bytes) => (Framing::Close, Length::Exactly(bytes)),
+        None => (Framing::Close, Length::Chunked),
     }
 }
 

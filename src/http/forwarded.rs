@@ -99,7 +99,11 @@ fn append_all(head: &mut Head, rules: &Forwarded, asker: &Asker<'_>) {
 /// Adds us to Via, with the version in which the message came to us (RFC 9110 section 7.6.3).
 pub fn via(head: &mut Head, pseudonym: &str) {
     let mut text: SmallVec<[u8; 64]> = SmallVec::new();
-    text.extend_from_slice(if head.version() == Version::Http10 { b"1.0 " } else { b"1.1 " });
+    text.extend_from_slice(match head.version() {
+        Version::Http10 => b"1.0 ",
+        Version::Http11 => b"1.1 ",
+        Version::Http2 => b"2.0 ",
+    });
     text.extend_from_slice(pseudonym.as_bytes());
     append(head, Known::Via, &text);
 }

@@ -8,7 +8,8 @@ use std::cell::RefCell;
 
 use super::forwarded::Line;
 use super::name::{FieldName, Known};
-use super::verb::Verb;
+use super::start::Verb;
+pub use super::start::Version;
 use crate::limits::{HEAD_KEPT_BYTES_MAX, HEADS_KEPT};
 
 /// A request's or a response's head.
@@ -18,16 +19,12 @@ pub struct Head {
     pub(super) fields: Vec<Field>,
     pub(super) start: Start,
     pub(super) version: Version,
+    /// No body follows, as HTTP/2 says with the head.
+    pub(super) ended: bool,
     /// A bit for each [`Known`] that may be there.
     pub(super) present: u32,
     /// From the first field on the arena holds the fields' lines, in order, and nothing else.
     pub(super) untouched: bool,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Version {
-    Http10,
-    Http11,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -85,7 +82,7 @@ impl Head {
     pub fn new() -> Self {
         let (bytes, fields) = POOL.with_borrow_mut(Vec::pop).unwrap_or_default();
         let start = Start::Response { status: 0, reason: Range::default() };
-        Self { bytes, fields, start, version: Version::Http11, present: 0, untouched: true }
+        Self { bytes, fields, start, version: Version::Http11, ended: false, present: 0, untouched: true }
     }
 
     /// A response head of our own.
@@ -191,7 +188,6 @@ impl Head {
         }
     }
 
-    /// The reason phrase as it arrived.
     #[must_use]
     pub fn reason(&self) -> &[u8] {
         match self.start {
@@ -246,7 +242,6 @@ impl Head {
         self.live().find(|field| field.known == known).map(|field| self.value(field))
     }
 
-    /// Every value of a known field.
     pub fn all_known(&self, known: Known) -> impl Iterator<Item = &[u8]> {
         let none = self.present & known.bit() == 0;
         let fields = if none { &[] } else { self.fields.as_slice() };
@@ -346,7 +341,7 @@ impl Head {
     }
 
     /// Writes the line as it will leave, so that it leaves in one copy with its neighbours.
-    fn add_line(&mut self, name: &str, known: Known, value: &[u8]) {
+    pub(super) fn add_line(&mut self, name: &str, known: Known, value: &[u8]) {
         let name_at = self.bytes.len();
         self.bytes.reserve(name.len() + value.len() + 4);
         self.bytes.extend_from_slice(name.as_bytes());

@@ -7,13 +7,14 @@ pub mod authority;
 pub mod date;
 pub mod forwarded;
 pub mod h1;
+pub mod h2;
 pub mod head;
 pub mod hop_by_hop;
 mod lanes;
 pub mod media;
 pub mod name;
+pub(crate) mod start;
 pub mod target;
-mod verb;
 
 /// What holds for every message of one listener; plain data, filled by `config`.
 #[derive(Debug, Clone, PartialEq, Eq)]

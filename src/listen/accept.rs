@@ -15,6 +15,7 @@ use socket2::{SockFilter, SockRef};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 
 use super::bind::Listening;
+use super::enter::{self, Entered, Protocol};
 use super::h1::{self, Client, Serve, Settings};
 use crate::clock::{self, Alarm};
 use crate::drain::{Drain, Guard, Level};
@@ -153,26 +154,42 @@ fn begin(wire: Wire, peer: Peer, door: &Rc<Door>) {
     }
     let open = Open { door: door.clone(), id };
     (door.count)(id, true);
-    let facts = {
-        let settings = door.settings.borrow();
-        let mut facts = ClientFacts {
-            peer,
-            address_text: Box::from(""),
-            trusted: false,
-            secure: false,
-            listener: settings.name.clone(),
-        };
-        let address = facts.address();
-        facts.address_text = address.to_string().into();
-        facts.trusted = settings.trusted.iter().any(|net| net.contains(&address));
-        facts
-    };
-    let client = Client::new(wire, facts, door.drain.guard(), door.settings.clone());
-    let serve = door.serve.clone();
+    let facts = facts(peer, &door.settings.borrow());
+    let door = door.clone();
     tokio::task::spawn_local(async move {
         let _open = open;
-        h1::run(client, serve).await;
+        // Boxed: what a handshake needs is not what an idle connection should carry.
+        let entered = if enter::is_open(&door) {
+            Some(Entered { wire, facts, protocol: Protocol::Http1 })
+        } else {
+            Box::pin(enter::enter(wire, facts, &door)).await
+        };
+        let Some(Entered { wire, facts, protocol }) = entered else { return };
+        match protocol {
+            Protocol::Http1 => {
+                let client = Client::new(wire, facts, door.drain.guard(), door.settings.clone());
+                let serve = door.serve.clone();
+                drop(door);
+                h1::run(client, serve).await;
+            }
+        }
     });
+}
+
+/// What is known of a client before it has said anything.
+fn facts(peer: Peer, settings: &Settings) -> ClientFacts {
+    let mut facts = ClientFacts {
+        peer,
+        address_text: Box::from(""),
+        trusted: false,
+        secure: false,
+        listener: settings.name.clone(),
+        tls: None,
+    };
+    let address = facts.address();
+    facts.address_text = address.to_string().into();
+    facts.trusted = settings.trusted.iter().any(|net| net.contains(&address));
+    facts
 }
 
 // === impl Socket ===

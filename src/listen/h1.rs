@@ -7,6 +7,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use super::h2;
 use crate::clock::{self, Alarm};
 use crate::config::plan::ListenerTimeouts;
 use crate::drain::{Guard, Level};
@@ -17,11 +18,11 @@ use crate::http::forwarded::{self, Asker, Lines};
 use crate::http::head::Head;
 use crate::limits::{DRAIN_IDLE_GRACE_MS, LINGER_BYTES_MAX, LINGER_MS};
 use crate::wire::http1::{Expect, Piece, ReadError};
-use crate::wire::{Http1, Wire};
+use crate::wire::{Http, Http1, Wire};
 
 /// A client and its connection. Whoever holds it may read and write; nobody else does.
 pub struct Client {
-    pub http: Http1,
+    pub http: Http,
     pub facts: Rc<ClientFacts>,
     /// One deadline per connection, moved from wait to wait.
     pub alarm: Alarm,
@@ -67,6 +68,9 @@ pub async fn run(mut client: Box<Client>, serve: Serve) {
     loop {
         let head = match next(&mut client, first).await {
             Next::Head(head) => Ok(head),
+            Next::Bad(Reason::VersionUnsupported) if first && client.speaks_http2() => {
+                return Box::pin(h2::run(*client, serve)).await;
+            }
             Next::Bad(reason) => Err(reason),
             Next::Gone => return,
         };
@@ -171,10 +175,15 @@ impl Client {
         forwarded::apply(head, &settings.rules.forwarded, &asker, &settings.lines);
     }
 
+    /// Whether its first line is that of HTTP/2 (RFC 9113 section 3.3: prior knowledge).
+    fn speaks_http2(&self) -> bool {
+        matches!(&self.http, Http::One(one) if one.unread().starts_with(&h2::PREFACE[..h2::PREFACE_LINE]))
+    }
+
     #[must_use]
     pub fn new(wire: Wire, facts: ClientFacts, guard: Guard, settings: Rc<RefCell<Rc<Settings>>>) -> Box<Self> {
         Box::new(Self {
-            http: Http1::new(wire),
+            http: Http::One(Http1::new(wire)),
             facts: Rc::new(facts),
             alarm: Alarm::new(),
             guard,

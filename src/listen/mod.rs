@@ -4,7 +4,9 @@
 
 pub mod accept;
 pub mod bind;
+mod enter;
 pub mod h1;
+mod h2;
 pub mod reply;
 
 pub use h1::{Client, Serve, Settings};

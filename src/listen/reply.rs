@@ -16,7 +16,7 @@ use crate::failure::Reason;
 use crate::http::Rules;
 use crate::http::admit;
 use crate::http::forwarded::Lines;
-use crate::http::h1::write::{self, Length, Persistence};
+use crate::http::h1::write::{Length, Persistence};
 use crate::http::head::Head;
 use crate::http::name::FieldName;
 use crate::limits::{CLIENT_BODY_TIMEOUT_MS, CLIENT_IDLE_TIMEOUT_MS, HEAD_TIMEOUT_MS, REPLY_BODY_BYTES_MAX};
@@ -71,7 +71,7 @@ pub async fn receive(client: &mut Client, head: Result<Head, Reason>) -> Result<
     let admitted = admit::request(&mut head, &rules)?;
     client.http.expect_body(admitted.framing);
     if admitted.expects_continue {
-        client.http.out().extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n");
+        client.http.send_interim(&Head::response(100));
     }
     let until = clock::now() + clock::millis(client.settings.borrow().timeouts.body);
     let mut body = Vec::new();
@@ -106,10 +106,11 @@ pub async fn send(mut client: Box<Client>, asked: Option<&Asked>, reply: Reply) 
     }
     let length = Length::Exactly(reply.body.len() as u64);
     let persistence = if keep { Persistence::Default } else { Persistence::Close };
-    write::response(&head, length, persistence, client.http.out());
+    client.http.send_response(&head, length, persistence);
     if asked.is_none_or(|asked| asked.head.method() != "HEAD") && !reply.body.is_empty() {
         client.http.queue_chunk(Chunk::from_vec(reply.body), false);
     }
+    client.http.queue_end(false, None);
     let until = clock::now() + clock::millis(client.settings.borrow().timeouts.body);
     let sent = std::future::poll_fn(|cx| match client.http.poll_flush(cx) {
         Poll::Ready(flushed) => Poll::Ready(flushed.is_ok()),

@@ -55,6 +55,7 @@ impl Fake {
             trusted: false,
             secure: false,
             listener: "web".into(),
+            tls: None,
         };
         let route = RouteFacts { id: RouteId(0), name: "shop".into(), params: Vec::new(), to: Arc::new([]) };
         let endpoints = Endpoints { upstream: UpstreamId(0), version: 1, list: Arc::new([]), tried: 0 };

@@ -8,7 +8,7 @@ use crate::clock::{self, NEVER};
 use crate::failure::{Failure, Reason};
 use crate::hook::{Hook, Verdict};
 use crate::http::admit;
-use crate::http::h1::write::{self, Length, Persistence};
+use crate::http::h1::write::{Length, Persistence};
 use crate::http::hop_by_hop;
 use crate::http::name::{FieldName, Known};
 use crate::limits::{
@@ -17,7 +17,7 @@ use crate::limits::{
 use crate::listen::Client;
 use crate::upstream::directory::Busy;
 use crate::upstream::{Connection, connect};
-use crate::wire::{Address, Wire};
+use crate::wire::{Address, Http, Http1, Wire};
 
 /// Obtains a response's head from the upstream that was chosen.
 pub(super) async fn run(exchange: &mut Exchange) -> Result<(), Failure> {
@@ -30,9 +30,10 @@ pub(super) async fn run(exchange: &mut Exchange) -> Result<(), Failure> {
         let Err(failure) = outcome else { return Ok(()) };
         let before = exchange.record.upstream_bytes_before;
         let bytes = exchange.flows.upstream.as_ref().map_or(before, |upstream| upstream.http.bytes());
+        let refused = exchange.flows.upstream.as_ref().is_some_and(|upstream| upstream.http.was_refused());
+        let sent = bytes.1 > before.1 && !refused;
         // What came before anything had left is no answer.
-        (exchange.attempt.sent, exchange.attempt.answered) =
-            (bytes.1 > before.1, bytes.1 > before.1 && bytes.0 > before.0);
+        (exchange.attempt.sent, exchange.attempt.answered) = (sent, sent && bytes.0 > before.0);
         exchange.count_upstream();
         exchange.flows.upstream = None;
         exchange.flows.response = ResponseFlow::Idle;
@@ -64,7 +65,7 @@ async fn one(exchange: &mut Exchange) -> Result<(), Failure> {
         return Ok(());
     }
     let connection = obtain_connection(exchange).await?;
-    send_head(exchange, connection);
+    send_head(exchange, connection)?;
     await_head(exchange).await?;
     if exchange.parts.log.borrow().is_some() {
         exchange.record.first_byte();
@@ -141,7 +142,8 @@ async fn obtain_connection(exchange: &mut Exchange) -> Result<Box<Connection>, F
     let began = clock::precise();
     let wire = dial(&mut exchange.flows.client, &endpoint.address, until).await?;
     exchange.record.connected(began);
-    Ok(Box::new(Connection { http: crate::wire::Http1::new(wire), reused: false, counted }))
+    let http = Http::One(Http1::new(wire));
+    Ok(Box::new(Connection { http, reused: false, counted }))
 }
 
 /// Connects, and watches the client meanwhile: its reset cancels.
@@ -155,7 +157,7 @@ async fn dial(client: &mut Client, address: &Address, until: u64) -> Result<Wire
     .await
 }
 
-fn send_head(exchange: &mut Exchange, mut connection: Box<Connection>) {
+fn send_head(exchange: &mut Exchange, mut connection: Box<Connection>) -> Result<(), Failure> {
     if !exchange.request.has(Known::Host)
         && let Some(endpoint) = exchange.attempt.endpoint()
     {
@@ -163,16 +165,17 @@ fn send_head(exchange: &mut Exchange, mut connection: Box<Connection>) {
         let name = if matches!(endpoint.address, Address::Ip(_)) { &*endpoint.name } else { "localhost" };
         exchange.request.set(&FieldName::from(Known::Host), name.as_bytes());
     }
-    let Some(admitted) = &exchange.admitted else { return };
+    let admitted = exchange.admitted.as_ref().ok_or(Reason::Broken)?;
     let persistence = if admitted.upgrade { Persistence::Upgrade } else { Persistence::Default };
-    let out = connection.http.out();
-    write::request(&exchange.request, admitted.length, persistence, admitted.trailers_welcome, out);
+    let (length, trailers_welcome) = (admitted.length, admitted.trailers_welcome);
     exchange.record.upstream_bytes_before = connection.http.bytes();
+    connection.http.send_request(&exchange.request, length, persistence, trailers_welcome)?;
     exchange.flows.request.chunked = admitted.length == Length::Chunked;
     if admitted.expects_continue && !exchange.flows.request.begun {
         exchange.flows.continue_at = clock::now() + CONTINUE_AFTER_MS;
     }
     exchange.flows.begin_attempt(connection);
+    Ok(())
 }
 
 async fn await_head(exchange: &mut Exchange) -> Result<(), Failure> {

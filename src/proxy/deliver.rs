@@ -5,7 +5,7 @@ use super::{Exchange, Source, tunnel};
 use crate::clock;
 use crate::drain::Level;
 use crate::failure::{Failure, Fault, Reason};
-use crate::http::h1::write::{self, Length, Persistence};
+use crate::http::h1::write::{Length, Persistence};
 use crate::http::head::{Head, Version};
 use crate::http::name::FieldName;
 use crate::limits::DISCARD_BYTES_MAX;
@@ -56,6 +56,9 @@ pub(super) async fn run(exchange: &mut Exchange) -> Ending {
     }
     give_back_upstream(exchange);
     let flows = &exchange.flows;
+    if flows.client.http.is_stream() {
+        return Ending::Close;
+    }
     match (keep && length != Length::Close, flows.request.read) {
         (true, true) => Ending::Keep,
         (true, false) => Ending::Discard,
@@ -85,7 +88,7 @@ pub(super) async fn part(mut client: Box<Client>, ending: Ending) -> Option<Box<
 
 /// Passes on an interim response.
 pub(super) fn interim(exchange: &mut Exchange, status: u16) {
-    let modern = exchange.request.version() == Version::Http11;
+    let modern = exchange.request.version() != Version::Http10;
     let expects = exchange.admitted.as_ref().is_some_and(|admitted| admitted.expects_continue);
     if !modern || (status == 100 && !expects) {
         return; // RFC 9110 section 15.2: never to HTTP/1.0; 100 only to who asked for it
@@ -94,8 +97,7 @@ pub(super) fn interim(exchange: &mut Exchange, status: u16) {
         say_continue(exchange);
         return;
     }
-    let out = exchange.flows.client.http.out();
-    write::response(&exchange.response, Length::None, Persistence::Default, out);
+    exchange.flows.client.http.send_interim(&exchange.response);
 }
 
 /// Tells the client to send its body, once.
@@ -104,7 +106,7 @@ pub(super) fn say_continue(exchange: &mut Exchange) {
     if let Some(admitted) = &mut exchange.admitted
         && std::mem::replace(&mut admitted.expects_continue, false)
     {
-        exchange.flows.client.http.out().extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n");
+        exchange.flows.client.http.send_interim(&Head::response(100));
     }
 }
 
@@ -152,12 +154,13 @@ fn queue_head(exchange: &mut Exchange, keep: bool) -> Length {
         add_date(&mut exchange.response);
     }
     let flows = &mut exchange.flows;
-    write::response(&exchange.response, length, persistence, flows.client.http.out());
+    flows.client.http.send_response(&exchange.response, length, persistence);
     match std::mem::replace(&mut exchange.source, Source::Nothing) {
         Source::Own(body) => {
             if !bodiless && !body.is_empty() {
                 flows.client.http.queue_chunk(Chunk::from_vec(body), false);
             }
+            flows.client.http.queue_end(false, None);
             flows.response = ResponseFlow::Ended;
             exchange.source = Source::Own(Vec::new());
         }
@@ -174,6 +177,9 @@ async fn break_off(exchange: &mut Exchange, failure: &Failure, length: Length) -
     exchange.record.fail(failure);
     exchange.count_upstream();
     exchange.flows.upstream = None;
+    if exchange.flows.client.http.is_stream() {
+        return Ending::Reset;
+    }
     if failure.reason().fault() != Fault::Upstream {
         // Where the close is what ends a body, an orderly one would say that this was all of it.
         return if length == Length::Close { Ending::Reset } else { Ending::Close };

@@ -4,14 +4,14 @@ use super::Exchange;
 use super::deliver::Ending;
 use super::flow::{Event, ResponseFlow};
 use crate::failure::{Failure, Reason};
-use crate::http::h1::write::{self, Length, Persistence};
+use crate::http::h1::write::{Length, Persistence};
 use crate::limits::TUNNEL_IDLE_MS;
 use crate::relay::{self, End, Side};
 
 /// Sends 101 and relays. The exchange lets go of its generation: a tunnel may live for days.
 pub(super) async fn run(exchange: &mut Exchange) -> Ending {
     let flows = &mut exchange.flows;
-    write::response(&exchange.response, Length::None, Persistence::Upgrade, flows.client.http.out());
+    flows.client.http.send_response(&exchange.response, Length::None, Persistence::Upgrade);
     flows.response = ResponseFlow::Ended;
     loop {
         match flows.event(&mut exchange.response).await {
@@ -31,10 +31,9 @@ pub(super) async fn run(exchange: &mut Exchange) -> Ending {
     let flows = &mut exchange.flows;
     let Some(mut upstream) = flows.upstream.take() else { return Ending::Close };
     let client = &mut *flows.client;
-    let (wire, unread) = client.http.parts();
-    let first = Side { wire, unread };
-    let (wire, unread) = upstream.http.parts();
-    let second = Side { wire, unread };
+    let (Some(first), Some(second)) = (client.http.tunnel(), upstream.http.tunnel()) else { return Ending::Close };
+    let first = Side { wire: first.0, unread: first.1 };
+    let second = Side { wire: second.0, unread: second.1 };
     let (end, moved) = relay::run(first, second, TUNNEL_IDLE_MS, &client.alarm, &client.guard).await;
     exchange.record.tunnelled = (moved.first_to_second, moved.second_to_first);
     match end {

@@ -128,7 +128,10 @@ fn pass(
             Poll::Ready(Ok(0)) => way.ended = true,
             Poll::Ready(Ok(_)) => *from.unread = Some(buffer),
             Poll::Ready(Err(error)) => return Err(Broken::Source(error)),
-            Poll::Pending => return Ok(()),
+            Poll::Pending => {
+                let flushed = to.wire.poll_flush(cx); // what is kept back waits for us, not for more
+                return if matches!(flushed, Poll::Ready(Err(_))) { Err(Broken::Sink) } else { Ok(()) };
+            }
         }
     }
 }

@@ -3,17 +3,16 @@
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
-use std::task::{Context, Waker};
 
 use super::directory::Connected;
 use crate::clock;
 use crate::hook::Endpoint;
 use crate::limits::{POOL_IDLE_MS, POOL_IDLE_PER_ENDPOINT_MAX};
-use crate::wire::Http1;
+use crate::wire::Http;
 
 /// A connection to an endpoint.
 pub struct Connection {
-    pub http: Http1,
+    pub http: Http,
     /// It has served before: the endpoint may have closed it without our knowing.
     pub reused: bool,
     /// What counts it, process-wide, while it serves: idle ones are not counted, or those of one worker would keep
@@ -46,7 +45,7 @@ impl Pool {
         let mut idle = self.idle.borrow_mut();
         let list = idle.get_mut(&endpoint.number)?;
         while let Some(mut entry) = list.pop() {
-            if entry.is_good() && (!certain || entry.connection.http.wire().is_quiet()) {
+            if entry.connection.http.is_quiet(certain) {
                 entry.connection.reused = true;
                 return Some(entry.connection);
             }
@@ -72,7 +71,7 @@ impl Pool {
     pub fn sweep(&self) {
         let oldest = clock::now().saturating_sub(POOL_IDLE_MS);
         self.idle.borrow_mut().retain(|_, list| {
-            list.retain(|entry| entry.since_ms >= oldest && entry.is_good());
+            list.retain_mut(|entry| entry.since_ms >= oldest && entry.connection.http.is_quiet(false));
             !list.is_empty()
         });
     }
@@ -86,15 +85,5 @@ impl Pool {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.idle.borrow().is_empty()
-    }
-}
-
-// === impl Idle ===
-
-impl Idle {
-    fn is_good(&self) -> bool {
-        let mut cx = Context::from_waker(Waker::noop());
-        let http = &self.connection.http;
-        !http.has_unread() && !http.has_ended() && http.wire().poll_readable(&mut cx).is_pending()
     }
 }

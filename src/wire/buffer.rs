@@ -3,7 +3,9 @@
 use std::cell::RefCell;
 use std::ops::Range;
 
-use crate::limits::{BUFFER_BYTES, BUFFER_LARGE_BYTES, BUFFERS_KEPT, BUFFERS_LARGE_KEPT};
+use bytes::Bytes;
+
+use crate::limits::{BUFFER_BYTES, BUFFER_LARGE_BYTES, BUFFERS_KEPT, BUFFERS_LARGE_KEPT, CHUNK_SHARED_BYTES_MIN};
 
 /// Bytes that were read: `start..end` of a pooled block.
 #[derive(Debug)]
@@ -13,9 +15,14 @@ pub struct Buffer {
     end: usize,
 }
 
-/// A part of a body on its way: a buffer whose bytes are all of it.
+/// A part of a body on its way.
 #[derive(Debug)]
-pub struct Chunk(Buffer);
+pub enum Chunk {
+    /// A buffer whose bytes are all of it.
+    Pooled(Buffer),
+    /// As HTTP/2 gives and takes it.
+    Shared(Bytes),
+}
 
 struct Pool {
     usual: Vec<Box<[u8]>>,
@@ -100,18 +107,18 @@ impl Buffer {
         let rest = self.end - self.start - consumed;
         if rest == 0 {
             (self.start, self.end) = (self.start + data.start, self.start + data.end);
-            return (Chunk(self), None);
+            return (Chunk::Pooled(self), None);
         }
         if data.len() <= rest {
             let mut copy = if data.len() > BUFFER_BYTES { Self::take_large() } else { Self::take() };
             copy.append(self.bytes().get(data).unwrap_or_default());
             self.consume(consumed);
-            return (Chunk(copy), Some(self));
+            return (Chunk::Pooled(copy), Some(self));
         }
         let mut copy = if rest > BUFFER_BYTES { Self::take_large() } else { Self::take() };
         copy.append(self.bytes().get(consumed..).unwrap_or_default());
         (self.start, self.end) = (self.start + data.start, self.start + data.end);
-        (Chunk(self), Some(copy))
+        (Chunk::Pooled(self), Some(copy))
     }
 }
 
@@ -129,17 +136,38 @@ impl Drop for Buffer {
     }
 }
 
+impl AsRef<[u8]> for Buffer {
+    fn as_ref(&self) -> &[u8] {
+        self.bytes()
+    }
+}
+
 // === impl Chunk ===
 
 impl Chunk {
     /// A chunk of a policy's own making.
     #[must_use]
     pub fn from_vec(bytes: Vec<u8>) -> Self {
-        Self(Buffer::from_vec(bytes))
+        Self::Pooled(Buffer::from_vec(bytes))
     }
 
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
-        self.0.bytes()
+        match self {
+            Self::Pooled(buffer) => buffer.bytes(),
+            Self::Shared(bytes) => bytes,
+        }
+    }
+
+    /// The chunk as HTTP/2 takes it. A small one is copied: it must not keep a whole buffer from the pool.
+    #[must_use]
+    pub fn into_shared(self) -> Bytes {
+        match self {
+            Self::Shared(bytes) => bytes,
+            Self::Pooled(buffer) if buffer.bytes().len() <= CHUNK_SHARED_BYTES_MIN => {
+                Bytes::copy_from_slice(buffer.bytes())
+            }
+            Self::Pooled(buffer) => Bytes::from_owner(buffer),
+        }
     }
 }

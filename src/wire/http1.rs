@@ -15,7 +15,6 @@ use crate::http::head::Head;
 use crate::limits::{BODY_LONG_BYTES, CHUNK_COPIED_BYTES_MAX, HEAD_KEPT_BYTES_MAX, HEADS_KEPT, QUEUE_BYTES_MAX};
 
 /// A connection that speaks HTTP/1.1. Holds no buffer while idle.
-#[derive(Debug)]
 pub struct Http1 {
     wire: Wire,
     inbox: Option<Buffer>,
@@ -89,9 +88,26 @@ impl Http1 {
         }
     }
 
+    /// A connection that has carried `bytes` in another form already.
+    pub(super) fn after(wire: Wire, bytes: (u64, u64)) -> Self {
+        Self { bytes_in: bytes.0, bytes_out: bytes.1, ..Self::new(wire) }
+    }
+
     #[must_use]
     pub fn wire(&self) -> &Wire {
         &self.wire
+    }
+
+    /// The bytes that no head or body has claimed.
+    #[must_use]
+    pub fn unread(&self) -> &[u8] {
+        self.inbox.as_ref().map_or(&[], Buffer::bytes)
+    }
+
+    /// The stream and those bytes, for another version of HTTP.
+    #[must_use]
+    pub fn into_parts(self) -> (Wire, Option<Buffer>) {
+        (self.wire, self.inbox)
     }
 
     /// The stream, and the bytes that were read from it and belong to nobody yet: what a tunnel goes on with.
@@ -109,6 +125,12 @@ impl Http1 {
     #[must_use]
     pub fn has_unread(&self) -> bool {
         self.inbox.is_some()
+    }
+
+    /// Whether an idle connection is still what it was when it was left ([`Wire::is_quiet`]).
+    #[must_use]
+    pub fn is_quiet(&mut self, certain: bool) -> bool {
+        !self.has_unread() && !self.ended && self.wire.is_quiet(certain)
     }
 
     /// Whether the other side has closed its half.
@@ -250,6 +272,7 @@ impl Http1 {
             self.bytes_out += written as u64;
             self.queue.sent += written;
         }
+        ready!(self.wire.poll_flush(cx))?;
         self.queue.reset();
         Poll::Ready(Ok(()))
     }

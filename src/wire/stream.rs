@@ -7,16 +7,21 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
+use tokio_rustls::TlsStream;
 
 use super::buffer::Buffer;
+use super::http2::Http2;
 use super::memory;
 
 /// A byte stream.
-#[derive(Debug)]
 pub enum Wire {
     Tcp(TcpStream),
     Unix(UnixStream),
     Memory(memory::End),
+    /// TLS over one of the others, handshake done.
+    Tls(Box<TlsStream<Wire>>),
+    /// A stream of HTTP/2 that has become a tunnel.
+    Stream(Box<Http2>),
 }
 
 // === impl Wire ===
@@ -29,6 +34,8 @@ impl Wire {
             Self::Memory(end) => end.poll_read(cx, room),
             Self::Tcp(stream) => poll_read(Pin::new(stream), cx, room),
             Self::Unix(stream) => poll_read(Pin::new(stream), cx, room),
+            Self::Tls(stream) => poll_read(Pin::new(&mut **stream), cx, room),
+            Self::Stream(stream) => stream.poll_read(cx, room),
         };
         if let Poll::Ready(Ok(count)) = read {
             buffer.filled(count);
@@ -36,36 +43,56 @@ impl Wire {
         read
     }
 
-    /// Writes what the other side takes now.
+    /// Writes what the other side takes now. What TLS has taken may still have to be flushed.
     pub fn poll_write(&mut self, cx: &mut Context<'_>, slices: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
         match (self, slices) {
             (Self::Tcp(stream), [one]) => Pin::new(stream).poll_write(cx, one),
             (Self::Tcp(stream), _) => Pin::new(stream).poll_write_vectored(cx, slices),
             (Self::Unix(stream), _) => Pin::new(stream).poll_write_vectored(cx, slices),
-            (Self::Memory(end), _) => match slices.iter().find(|slice| !slice.is_empty()) {
-                Some(slice) => end.poll_write(cx, slice),
-                None => Poll::Ready(Ok(0)),
-            },
+            (Self::Tls(stream), [one]) => Pin::new(&mut **stream).poll_write(cx, one),
+            (Self::Tls(stream), _) => Pin::new(&mut **stream).poll_write_vectored(cx, slices),
+            (Self::Memory(end), _) => first(slices).map_or(Poll::Ready(Ok(0)), |slice| end.poll_write(cx, slice)),
+            (Self::Stream(stream), _) => first(slices).map_or(Poll::Ready(Ok(0)), |slice| stream.poll_write(cx, slice)),
         }
     }
 
-    /// Whether a read would not wait, as far as the event loop has heard: no system call.
+    /// Sees to it that all that was written has left for the kernel. Only TLS keeps anything back.
+    pub fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Self::Tls(stream) => Pin::new(&mut **stream).poll_flush(cx),
+            Self::Stream(stream) => stream.poll_flush(cx),
+            Self::Tcp(_) | Self::Unix(_) | Self::Memory(_) => Poll::Ready(Ok(())),
+        }
+    }
+
+    /// Whether a read would not wait, as far as the event loop has heard: no system call. By TLS something was heard
+    /// that may turn out to be no data.
     pub fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<()> {
         match self {
             Self::Tcp(stream) => stream.poll_read_ready(cx).map(drop),
             Self::Unix(stream) => UnixStream::poll_read_ready(stream, cx).map(drop),
             Self::Memory(end) => end.poll_readable(cx),
+            Self::Tls(_) | Self::Stream(_) => Poll::Ready(()),
         }
     }
 
-    /// Asks the kernel whether an idle connection is still quiet: no byte, no end, no error. One system call.
+    /// Whether an idle connection is still quiet: no byte, no end, no error. As far as the event loop has heard, or, to
+    /// be `certain`, as the kernel says: one system call. A session ticket by TLS is no byte.
     #[must_use]
-    pub fn is_quiet(&self) -> bool {
+    pub fn is_quiet(&mut self, certain: bool) -> bool {
+        let mut cx = Context::from_waker(std::task::Waker::noop());
         let mut byte = [std::mem::MaybeUninit::uninit(); 1];
         let peeked = match self {
-            Self::Tcp(stream) => socket2::SockRef::from(stream).peek(&mut byte),
-            Self::Unix(stream) => socket2::SockRef::from(stream).peek(&mut byte),
-            Self::Memory(end) => return end.poll_readable(&Context::from_waker(std::task::Waker::noop())).is_pending(),
+            Self::Tls(stream) => {
+                let socket = stream.get_ref().0;
+                let heard = certain || socket.poll_readable(&mut cx).is_ready();
+                return !heard || poll_read(Pin::new(&mut **stream), &mut cx, &mut [0]).is_pending();
+            }
+            Self::Memory(end) => return end.poll_readable(&cx).is_pending(),
+            Self::Tcp(stream) if certain => socket2::SockRef::from(&*stream).peek(&mut byte),
+            Self::Unix(stream) if certain => socket2::SockRef::from(&*stream).peek(&mut byte),
+            Self::Stream(_) => return false,
+            Self::Tcp(_) | Self::Unix(_) => return self.poll_readable(&mut cx).is_pending(),
         };
         matches!(peeked, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
     }
@@ -75,6 +102,8 @@ impl Wire {
         match self {
             Self::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
             Self::Unix(stream) => Pin::new(stream).poll_shutdown(cx),
+            Self::Tls(stream) => Pin::new(&mut **stream).poll_shutdown(cx),
+            Self::Stream(stream) => stream.poll_shutdown(cx),
             Self::Memory(end) => {
                 end.shutdown();
                 Poll::Ready(Ok(()))
@@ -84,10 +113,63 @@ impl Wire {
 
     /// Makes the drop a reset: the other side must not take what it got for a whole message.
     pub fn reset_on_drop(&self) {
-        if let Self::Tcp(stream) = self {
-            let _best_effort = socket2::SockRef::from(stream).set_linger(Some(Duration::ZERO));
+        match self {
+            Self::Tcp(stream) => {
+                let _best_effort = socket2::SockRef::from(stream).set_linger(Some(Duration::ZERO));
+            }
+            Self::Tls(stream) => stream.get_ref().0.reset_on_drop(),
+            Self::Unix(_) | Self::Memory(_) | Self::Stream(_) => {}
         }
     }
+}
+
+/// What TLS and HTTP/2 stand on.
+impl AsyncRead for Wire {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Tcp(stream) => Pin::new(stream).poll_read(cx, buffer),
+            Self::Unix(stream) => Pin::new(stream).poll_read(cx, buffer),
+            Self::Tls(stream) => Pin::new(&mut **stream).poll_read(cx, buffer),
+            Self::Memory(end) => {
+                let polled = end.poll_read(cx, buffer.initialize_unfilled());
+                polled.map_ok(|count| buffer.advance(count))
+            }
+            Self::Stream(stream) => {
+                let polled = stream.poll_read(cx, buffer.initialize_unfilled());
+                polled.map_ok(|count| buffer.advance(count))
+            }
+        }
+    }
+}
+
+impl AsyncWrite for Wire {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Self::poll_write(self.get_mut(), cx, &[IoSlice::new(bytes)])
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Self::poll_write(self.get_mut(), cx, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Self::poll_flush(self.get_mut(), cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Self::poll_shutdown(self.get_mut(), cx)
+    }
+}
+
+fn first<'a>(slices: &'a [IoSlice<'_>]) -> Option<&'a [u8]> {
+    slices.iter().map(|slice| &**slice).find(|slice| !slice.is_empty())
 }
 
 fn poll_read<S: AsyncRead>(stream: Pin<&mut S>, cx: &mut Context<'_>, room: &mut [u8]) -> Poll<io::Result<usize>> {

@@ -90,6 +90,18 @@ impl Trailers {
         lines.filter_map(|line| field(line.strip_suffix(b"\r\n")?)).filter(|(name, _)| may_trail(name))
     }
 
+    /// Adds a field that did not come as a line.
+    ///
+    /// # Errors
+    /// `BadChunk`: not a field, or too many or too long.
+    pub fn add(&mut self, name: &str, value: &[u8]) -> Result<(), Reason> {
+        let line = [name.as_bytes(), b": ", value, b"\r\n"].concat();
+        match self.push(&line)? {
+            (taken, true) if taken == line.len() => Ok(()),
+            _ => Err(Reason::BadChunk),
+        }
+    }
+
     /// Takes bytes up to the end of the current line; gives how many, and whether the line is complete.
     ///
     /// # Errors

@@ -1,6 +1,6 @@
 //! A head as bytes. Runs of untouched lines leave in one copy; everything else is written from the table.
 
-use crate::http::head::{Head, State, Version};
+use crate::http::head::{Head, State};
 use crate::http::name::Known;
 
 /// How the body that follows is delimited.
@@ -119,12 +119,6 @@ fn copy(head: &Head, (from, to): (usize, usize), out: &mut Vec<u8>) {
 fn is_gap(between: Option<&[u8]>) -> bool {
     let Some(space) = between.and_then(|between| between.strip_suffix(b"\r\n")) else { return false };
     space.iter().all(|byte| matches!(byte, b' ' | b'\t'))
-}
-
-/// Whether a client of this version understands chunked coding and interim responses.
-#[must_use]
-pub fn is_modern(version: Version) -> bool {
-    version == Version::Http11
 }
 
 /// The phrase RFC 9110 section 15 gives a status.

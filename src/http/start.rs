@@ -1,4 +1,12 @@
-//! Methods that are met often, told apart once, when a head is parsed.
+//! What a start line says, told apart once: the version and the usual methods.
+
+/// A version of HTTP.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Version {
+    Http10,
+    Http11,
+    Http2,
+}
 
 /// A method that is met often, told apart once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -11,6 +19,20 @@ pub(super) enum Verb {
     Options,
     Patch,
     Other,
+}
+
+// === impl Version ===
+
+impl Version {
+    /// As OpenTelemetry's `network.protocol.version` has it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Http10 => "1.0",
+            Self::Http11 => "1.1",
+            Self::Http2 => "2",
+        }
+    }
 }
 
 // === impl Verb ===
