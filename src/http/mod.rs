@@ -10,6 +10,7 @@ pub mod h1;
 pub mod h2;
 pub mod head;
 pub mod hop_by_hop;
+mod lanes;
 pub mod media;
 pub mod name;
 pub(crate) mod start;

@@ -123,7 +123,7 @@ fn write_line(exchange: &Exchange, total_us: u64, bytes_in: u64, bytes_out: u64)
         client: exchange.flows.client.facts.address(),
         request_id: exchange.id.as_str().as_bytes(),
         method: request.method().as_bytes(),
-        path: request.path().as_bytes(),
+        path: request.path_bytes(),
         query: request.query().map(str::as_bytes),
         version: request.version().as_str(),
         host: request.known(Known::Host),
