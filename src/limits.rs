@@ -117,6 +117,10 @@ limits! {
     TUNNEL_IDLE_MS: u64 = 600_000;
     /// Attempts to get a response, the first included.
     ATTEMPTS_MAX: u32 = 3;
+    /// Bytes of a PROXY line (version 1), its CRLF included: the longest that its specification allows.
+    PROXY_V1_BYTES_MAX: usize = 107;
+    /// Bytes of a PROXY header (version 2): addresses take 232 at most, the rest is for TLVs such as a certificate's name.
+    PROXY_V2_BYTES_MAX: usize = 2048;
     /// Milliseconds a client that waits for 100 (Continue) waits for the origin's before it gets ours.
     CONTINUE_AFTER_MS: u64 = 1_000;
     /// Interim responses passed on for one request.

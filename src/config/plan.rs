@@ -12,7 +12,7 @@ use std::time::Duration;
 use super::diagnostic::Span;
 use super::options::Options;
 use crate::http;
-use crate::wire::Address;
+use crate::wire::{Address, proxy_header};
 
 /// The whole configuration, resolved.
 #[derive(Debug, Clone, Default)]
@@ -72,6 +72,8 @@ pub struct Listener {
     pub timeouts: ListenerTimeouts,
     /// Connections at once; `None`: the default, which asks for no certain number of open files.
     pub connections_max: Option<usize>,
+    /// Trusted neighbours begin with a PROXY header.
+    pub proxy_protocol: bool,
     pub chain: Vec<Use>,
     pub failure_pages: Vec<FailurePage>,
 }
@@ -99,6 +101,8 @@ pub struct Upstream {
     pub connections_max: Option<usize>,
     /// Requests in flight, process-wide; over it: 503 at once.
     pub requests_max: Option<usize>,
+    /// The PROXY header that begins each connection.
+    pub proxy_protocol: Option<proxy_header::Version>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -167,7 +167,10 @@ fn begin(wire: Wire, peer: Peer, door: &Rc<Door>) {
     }
     let open = Open { door: door.clone(), id };
     (door.count)(id, Counted::Accepted);
-    let facts = facts(peer, &door.settings.borrow());
+    let mut facts = facts(peer, &door.settings.borrow());
+    if door.settings.borrow().announces {
+        facts.local = wire.local_addr();
+    }
     let door = door.clone();
     tokio::task::spawn_local(async move {
         let _open = open;
@@ -190,11 +193,12 @@ fn begin(wire: Wire, peer: Peer, door: &Rc<Door>) {
 }
 
 /// What is known of a client before it has said anything.
-fn facts(peer: Peer, settings: &Settings) -> ClientFacts {
+pub(super) fn facts(peer: Peer, settings: &Settings) -> ClientFacts {
     let mut facts = ClientFacts {
         peer,
         address_text: Box::from(""),
         trusted: false,
+        local: None,
         secure: false,
         listener: settings.name.clone(),
         tls: None,

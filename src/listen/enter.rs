@@ -7,6 +7,7 @@ use std::rc::Rc;
 use std::task::Poll;
 
 use super::accept::{Counted, Door};
+use super::proxy_header;
 use crate::clock::{self, Alarm};
 use crate::drain::Level;
 use crate::failure::Reason;
@@ -60,7 +61,21 @@ pub(super) async fn enter(wire: Wire, facts: ClientFacts, door: &Door) -> Option
     }
 }
 
-async fn pass(wire: Wire, facts: ClientFacts, door: &Door) -> Result<Entered, Reason> {
+async fn pass(mut wire: Wire, mut facts: ClientFacts, door: &Door) -> Result<Entered, Reason> {
+    let settings = door.settings.borrow().clone();
+    if settings.proxy_protocol && facts.trusted {
+        let neighbour = facts.address();
+        facts = match proxy_header::receive(&mut wire, facts, &settings).await {
+            Ok(facts) => facts,
+            Err(failure) => {
+                if failure.reason() == Reason::BadProxyHeader {
+                    tracing::info!(listener = %settings.name, %neighbour, %failure, "closed");
+                }
+                return Err(failure.reason());
+            }
+        };
+    }
+    drop(settings);
     let facts = if door.settings.borrow().greets { greet(Hook::Connection, facts, door).await? } else { facts };
     Ok(Entered { wire, facts, protocol: Protocol::Http1 })
 }
@@ -77,6 +92,7 @@ async fn greet(hook: Hook, facts: ClientFacts, door: &Door) -> Result<ClientFact
 impl Door {
     /// Whether there is nothing to pass: no PROXY header, no policy that speaks at `connection`, no TLS.
     pub(super) fn is_open(&self) -> bool {
-        !self.settings.borrow().greets
+        let settings = self.settings.borrow();
+        !settings.greets && !settings.proxy_protocol
     }
 }

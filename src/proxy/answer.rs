@@ -31,7 +31,7 @@ pub fn status(reason: Reason) -> u16 {
         R::ExpectationUnknown => 417,
         R::HeadTooLarge | R::TooManyFields => 431,
         // Never seen by a client; the log calls it what nginx calls it.
-        R::ClientStalled | R::ClientClosed | R::ListenerConnections => 499,
+        R::ClientStalled | R::ClientClosed | R::ListenerConnections | R::BadProxyHeader => 499,
         R::PolicyFailed | R::MayNotWait | R::Broken | R::NoUpstream => 500,
         R::TransferCodingUnknown => 501,
         R::ConnectFailed | R::UpstreamClosed | R::UpstreamTruncated | R::BadResponse => 502,

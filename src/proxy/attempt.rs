@@ -17,7 +17,7 @@ use crate::limits::{
 use crate::listen::Client;
 use crate::upstream::directory::Busy;
 use crate::upstream::{Connection, connect};
-use crate::wire::{Address, Http, Http1, Wire};
+use crate::wire::{Address, Http, Http1, Wire, proxy_header};
 
 /// Obtains a response's head from the upstream that was chosen.
 pub(super) async fn run(exchange: &mut Exchange) -> Result<(), Failure> {
@@ -132,7 +132,8 @@ async fn obtain_connection(exchange: &mut Exchange) -> Result<Box<Connection>, F
     let certain = has_body || !crate::upstream::repeat::is_idempotent(exchange.request.method());
     let entry = exchange.attempt.entry.ok_or(Reason::NoUpstream)?;
     let counted = Some(entry.connect(upstream.connections_max)?);
-    if let Some(mut connection) = exchange.parts.pool.take(&endpoint, certain) {
+    let private = upstream.proxy_protocol.is_some();
+    if !private && let Some(mut connection) = exchange.parts.pool.take(&endpoint, certain) {
         connection.counted = counted;
         return Ok(connection);
     }
@@ -140,16 +141,20 @@ async fn obtain_connection(exchange: &mut Exchange) -> Result<Box<Connection>, F
     let limit = route.or(upstream.timeouts.connect).map_or(CONNECT_TIMEOUT_MS, clock::millis);
     let until = clock::now().saturating_add(limit).min(exchange.flows.limits.total_at);
     let began = clock::precise();
-    let wire = dial(&mut exchange.flows.client, &endpoint.address, until).await?;
+    let mut begins = Vec::new();
+    if let Some(version) = upstream.proxy_protocol {
+        proxy_header::write(version, exchange.flows.client.facts.ends(), &mut begins);
+    }
+    let wire = dial(&mut exchange.flows.client, &endpoint.address, &begins, until).await?;
     exchange.record.connected(began);
     let http = Http::One(Http1::new(wire));
-    Ok(Box::new(Connection { http, reused: false, counted }))
+    Ok(Box::new(Connection { http, private, reused: false, counted }))
 }
 
 /// Connects, and watches the client meanwhile: its reset cancels.
-async fn dial(client: &mut Client, address: &Address, until: u64) -> Result<Wire, Failure> {
+async fn dial(client: &mut Client, address: &Address, begins: &[u8], until: u64) -> Result<Wire, Failure> {
     let Client { http, alarm, .. } = client;
-    let mut connecting = std::pin::pin!(connect::connect(address, alarm, until));
+    let mut connecting = std::pin::pin!(connect::connect(address, begins, alarm, until));
     std::future::poll_fn(|cx| match connecting.as_mut().poll(cx) {
         Poll::Pending => http.poll_watch(cx).map(|error| Err(Failure::with(Reason::ClientClosed, error))),
         connected => connected,
@@ -166,7 +171,11 @@ fn send_head(exchange: &mut Exchange, mut connection: Box<Connection>) -> Result
         exchange.request.set(&FieldName::from(Known::Host), name.as_bytes());
     }
     let admitted = exchange.admitted.as_ref().ok_or(Reason::Broken)?;
-    let persistence = if admitted.upgrade { Persistence::Upgrade } else { Persistence::Default };
+    let persistence = match (admitted.upgrade, connection.private) {
+        (true, _) => Persistence::Upgrade,
+        (false, true) => Persistence::Close,
+        (false, false) => Persistence::Default,
+    };
     let (length, trailers_welcome) = (admitted.length, admitted.trailers_welcome);
     exchange.record.upstream_bytes_before = connection.http.bytes();
     connection.http.send_request(&exchange.request, length, persistence, trailers_welcome)?;

@@ -226,6 +226,7 @@ mod tests {
             address_text: "".into(),
             trusted: false,
             secure: false,
+            local: None,
             listener: "web".into(),
             tls: None,
         };

@@ -9,9 +9,16 @@ use crate::clock::Alarm;
 use crate::failure::{Failure, Reason};
 use crate::wire::{Address, Wire, memory};
 
-/// Connects to `address` until `deadline_ms` of the clock. Cancel safe: a dropped future closes what it had opened.
-pub async fn connect(address: &Address, alarm: &Alarm, deadline_ms: u64) -> Result<Wire, Failure> {
-    let mut dialling = std::pin::pin!(dial(address));
+/// Connects to `address` until `deadline_ms` of the clock, and says what `begins` the connection. Cancel safe: a dropped
+/// future closes what it had opened.
+pub async fn connect(address: &Address, begins: &[u8], alarm: &Alarm, deadline_ms: u64) -> Result<Wire, Failure> {
+    let mut dialling = std::pin::pin!(async {
+        let mut wire = dial(address).await?;
+        if !begins.is_empty() {
+            tokio::io::AsyncWriteExt::write_all(&mut wire, begins).await?;
+        }
+        Ok::<_, io::Error>(wire)
+    });
     let dialled = std::future::poll_fn(|cx| match dialling.as_mut().poll(cx) {
         Poll::Ready(dialled) => Poll::Ready(Some(dialled)),
         Poll::Pending if alarm.poll(cx, deadline_ms) => Poll::Ready(None),

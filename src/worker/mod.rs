@@ -284,6 +284,8 @@ fn memory_name(address: &Address) -> Arc<str> {
 fn settings(index: usize, listener: &plan::Listener, id: u32, generation: &Generation) -> Settings {
     let greets = |lane: &Rc<Lane>| lane.chain.speaks(Hook::Connection, lane.unconditional());
     Settings {
+        proxy_protocol: listener.proxy_protocol,
+        announces: generation.snapshot.plan.upstreams.iter().any(|upstream| upstream.proxy_protocol.is_some()),
         greets: generation.entry(index).is_some_and(greets),
         index,
         id,

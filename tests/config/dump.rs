@@ -24,6 +24,9 @@ pub(crate) fn dump(plan: &Plan) -> String {
         let _ = writeln!(out, "  {:?}", rules.normalise);
         let _ = writeln!(out, "  {:?}", rules.forwarded);
         let _ = writeln!(out, "  {:?} connections {:?}", listener.timeouts, listener.connections_max);
+        if listener.proxy_protocol {
+            let _ = writeln!(out, "  proxy_protocol");
+        }
         chain(&mut out, "  use", &listener.chain);
         pages(&mut out, &listener.failure_pages);
     }
@@ -38,6 +41,9 @@ pub(crate) fn dump(plan: &Plan) -> String {
             let _ = writeln!(out, "  endpoint {} weight {}", endpoint.address, endpoint.weight);
         }
         let _ = writeln!(out, "  connections {:?} requests {:?}", upstream.connections_max, upstream.requests_max);
+        if let Some(version) = upstream.proxy_protocol {
+            let _ = writeln!(out, "  proxy_protocol {version:?}");
+        }
         timeouts(&mut out, &upstream.timeouts);
         chain(&mut out, "  use", &upstream.chain);
     }

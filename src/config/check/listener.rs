@@ -38,7 +38,6 @@ impl Check<'_> {
         }
         for (name, listener) in &document.listeners.0 {
             self.later("tls", listener.tls.as_ref());
-            self.later("proxy_protocol", listener.proxy_protocol.as_ref());
             let bind = self.bind(&listener.bind.span, &listener.bind.value.0);
             if let Some(bind) = &bind {
                 self.bound_once(bind, &listener.bind.span, &mut bound);
@@ -46,7 +45,13 @@ impl Check<'_> {
             let rules = self.rules(listener);
             self.normalises.push(rules.normalise);
             let timeouts = self.listener_timeouts(listener.timeouts.as_ref());
-            let trusted = listener.trusted.iter().filter_map(|net| self.network(net)).collect();
+            let trusted: Vec<IpNet> = listener.trusted.iter().filter_map(|net| self.network(net)).collect();
+            if let (Some(wanted), []) = (listener.proxy_protocol.as_ref().filter(|wanted| wanted.value), &*trusted) {
+                let nobody =
+                    Diagnostic::error(codes::BAD_VALUE, "a PROXY header is believed of trusted neighbours only");
+                let help = "name the balancers before this listener, as in `trusted: [10.0.0.0/8]`";
+                self.report(nobody.at(&wanted.span, "and `trusted` names none").help(help));
+            }
             let connections = listener.limits.as_ref().and_then(|limits| limits.connections);
             let chain = self.chain(&listener.uses, Place::Listener).uses;
             let failure_pages = self.pages(&listener.failure_pages);
@@ -58,6 +63,7 @@ impl Check<'_> {
                 trusted,
                 rules: Arc::new(rules),
                 timeouts,
+                proxy_protocol: listener.proxy_protocol.as_ref().is_some_and(|wanted| wanted.value),
                 connections_max: connections.map(|max| clamp(max.0)),
                 chain,
                 failure_pages,

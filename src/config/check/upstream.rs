@@ -2,7 +2,7 @@
 
 use super::super::codes;
 use super::super::diagnostic::Diagnostic;
-use super::super::document::{self, Protocol};
+use super::super::document::{self, Protocol, ProxyVersion};
 use super::super::plan;
 use super::super::shapes::{Balance, Endpoint};
 use super::super::spanned::Spanned;
@@ -11,6 +11,7 @@ use super::{Check, clamp};
 use crate::config::similar::nearest;
 use crate::limits;
 use crate::wire::Address;
+use crate::wire::proxy_header::Version;
 
 const BALANCES: [&str; 2] = ["round_robin", "least_request"];
 /// Designed, not built.
@@ -23,7 +24,6 @@ impl Check<'_> {
         for (name, upstream) in &self.document.upstreams.0 {
             self.later("tls", upstream.tls.as_ref());
             self.later("health", upstream.health.as_ref());
-            self.later("proxy_protocol", upstream.proxy_protocol.as_ref());
             if let Some(protocol) = upstream.protocol.as_ref().filter(|protocol| protocol.value != Protocol::Http1) {
                 let later = Diagnostic::error(codes::NOT_BUILT, "this protocol is not built yet in this version");
                 self.report(later.at(&protocol.span, "only `http1` is"));
@@ -42,6 +42,10 @@ impl Check<'_> {
                 balance,
                 chain,
                 timeouts,
+                proxy_protocol: upstream.proxy_protocol.as_ref().map(|version| match version.value {
+                    ProxyVersion::V1 => Version::V1,
+                    ProxyVersion::V2 => Version::V2,
+                }),
                 connections_max: limits.and_then(|limits| limits.connections).map(|max| clamp(max.0)),
                 requests_max: limits.and_then(|limits| limits.requests).map(|max| clamp(max.0)),
             });
