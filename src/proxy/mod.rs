@@ -4,6 +4,7 @@ pub mod answer;
 mod attempt;
 mod deliver;
 mod flow;
+mod grpc;
 pub mod lifecycle;
 mod reach;
 mod record;
