@@ -103,6 +103,18 @@ pub struct Upstream {
     pub requests_max: Option<usize>,
     /// The PROXY header that begins each connection.
     pub proxy_protocol: Option<proxy_header::Version>,
+    pub protocol: Protocol,
+}
+
+/// What an upstream speaks.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Protocol {
+    #[default]
+    Http1,
+    /// With prior knowledge, or because TLS has settled on nothing else.
+    Http2,
+    /// As TLS settles it.
+    Auto,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

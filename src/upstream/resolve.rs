@@ -261,6 +261,7 @@ mod tests {
             connections_max: None,
             requests_max: None,
             proxy_protocol: None,
+            protocol: plan::Protocol::Http1,
         }
     }
 

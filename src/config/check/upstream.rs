@@ -24,9 +24,10 @@ impl Check<'_> {
         for (name, upstream) in &self.document.upstreams.0 {
             self.later("tls", upstream.tls.as_ref());
             self.later("health", upstream.health.as_ref());
-            if let Some(protocol) = upstream.protocol.as_ref().filter(|protocol| protocol.value != Protocol::Http1) {
-                let later = Diagnostic::error(codes::NOT_BUILT, "this protocol is not built yet in this version");
-                self.report(later.at(&protocol.span, "only `http1` is"));
+            let protocol = self.protocol(upstream.protocol.as_ref());
+            if let (Some(version), true) = (&upstream.proxy_protocol, protocol != plan::Protocol::Http1) {
+                let shared = "a PROXY header names one client, and a connection by HTTP/2 serves many";
+                self.bad_value(&version.span, shared, "leave one of `proxy_protocol` and `protocol` out");
             }
             let endpoints = self.endpoints(&name.value, &upstream.endpoints);
             let balance = self.balance(upstream.balance.as_ref());
@@ -48,7 +49,20 @@ impl Check<'_> {
                 }),
                 connections_max: limits.and_then(|limits| limits.connections).map(|max| clamp(max.0)),
                 requests_max: limits.and_then(|limits| limits.requests).map(|max| clamp(max.0)),
+                protocol,
             });
+        }
+    }
+
+    fn protocol(&mut self, written: Option<&Spanned<Protocol>>) -> plan::Protocol {
+        let Some(written) = written else { return plan::Protocol::Http1 };
+        match written.value {
+            Protocol::Http1 | Protocol::Auto => plan::Protocol::Http1,
+            Protocol::H2c => plan::Protocol::Http2,
+            Protocol::H2 => {
+                self.bad_value(&written.span, "`h2` is HTTP/2 by TLS", "without TLS write `protocol: h2c`");
+                plan::Protocol::Http2
+            }
         }
     }
 
