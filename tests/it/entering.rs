@@ -187,7 +187,7 @@ fn an_upstream_is_told_who_the_client_is_on_each_connection() {
             }
             assert!(String::from_utf8_lossy(&seen).contains("connection: close"));
             let proxy_header::Origin::Ip { from, to } = header.origin else { panic!("{header:?}") };
-            conn.send(ok(&format!("{from} {to}")));
+            conn.send(ok(format!("{from} {to}")));
             let _until_closed = conn.read_some();
         });
         let plain = text(&origin, "trusted: []", "", "");
