@@ -12,10 +12,11 @@ use crate::config::plan::ListenerTimeouts;
 use crate::drain::{Guard, Level};
 use crate::failure::Reason;
 use crate::hook::ClientFacts;
-use crate::http::Rules;
 use crate::http::forwarded::{self, Asker, Lines};
 use crate::http::head::Head;
+use crate::http::{Rules, client_cert};
 use crate::limits::{DRAIN_IDLE_GRACE_MS, LINGER_BYTES_MAX, LINGER_MS};
+use crate::tls::server::Terms;
 use crate::wire::http1::{Expect, Piece, ReadError};
 use crate::wire::{Http, Http1, Wire};
 
@@ -47,6 +48,8 @@ pub struct Settings {
     pub lines: Lines,
     pub timeouts: ListenerTimeouts,
     pub trusted: Vec<ipnet::IpNet>,
+    /// `None`: plain HTTP.
+    pub tls: Option<Arc<Terms>>,
 }
 
 /// Serves one request, or answers a head that could not be read; gives the client back if its connection may go on.
@@ -169,6 +172,14 @@ impl Client {
             trusted: facts.trusted,
         };
         forwarded::apply(head, &settings.rules.forwarded, &asker, &settings.lines);
+        let shown = facts.tls.as_ref().filter(|tls| tls.told).and_then(|tls| tls.certificate.as_ref());
+        let proof = shown.map(|shown| client_cert::Proof {
+            encoded: &shown.encoded,
+            subject: &shown.subject,
+            names: &shown.names,
+            fingerprint: &shown.fingerprint,
+        });
+        client_cert::apply(head, proof.as_ref(), facts.trusted);
     }
 
     #[must_use]

@@ -7,5 +7,8 @@ pub mod bind;
 mod enter;
 pub mod h1;
 pub mod reply;
+mod tls;
 
+pub use accept::Ask;
+pub use enter::{OFFERED, Protocol};
 pub use h1::{Client, Serve, Settings};

@@ -166,6 +166,12 @@ impl Lane {
         Rc::new(Self { chain: Chain::new(list), conditions })
     }
 
+    /// One bit for each seat without a `when`.
+    #[must_use]
+    pub fn unconditional(&self) -> u64 {
+        self.conditions.iter().fold(u64::MAX, |mask, (seat, _)| mask & !(1 << seat))
+    }
+
     /// One bit for each seat whose `when` the request meets.
     #[must_use]
     pub fn active(&self, request: &Head) -> u64 {

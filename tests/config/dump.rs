@@ -24,6 +24,16 @@ pub(crate) fn dump(plan: &Plan) -> String {
         let _ = writeln!(out, "  {:?}", rules.normalise);
         let _ = writeln!(out, "  {:?}", rules.forwarded);
         let _ = writeln!(out, "  {:?} connections {}", listener.timeouts, listener.connections_max);
+        if let Some(tls) = &listener.tls {
+            let _ = writeln!(out, "  tls from {:?}", tls.min_version);
+            for pair in &tls.pairs {
+                let _ = writeln!(out, "    {} for {:?}", pair.certificate.subject, pair.certificate.names);
+            }
+            if let Some(clients) = &tls.clients {
+                let (demand, count) = (clients.demand, clients.authorities.len());
+                let _ = writeln!(out, "    clients {demand:?} by {count} authorities, told {}", clients.headers);
+            }
+        }
         chain(&mut out, "  use", &listener.chain);
         pages(&mut out, &listener.failure_pages);
     }

@@ -28,4 +28,5 @@ mod storm;
 mod strict_responses;
 mod strictness;
 mod timeouts;
+mod tls;
 mod upgrade;

@@ -10,6 +10,7 @@ mod page;
 mod path;
 mod route;
 mod tie;
+mod tls;
 mod upstream;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};

@@ -12,6 +12,7 @@ pub mod client;
 pub mod origin;
 pub mod proxy;
 pub mod strict;
+pub mod tls;
 pub mod wire;
 
 #[allow(unused_imports, reason = "as above")]

@@ -1,0 +1,3 @@
+//! TLS: with clients (`server`), with origins (`upstream`).
+
+mod server;
