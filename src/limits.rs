@@ -63,6 +63,34 @@ limits! {
     CHUNK_OVERHEAD_BYTES_MAX: u32 = 16 * 1024;
     /// Bytes of framing that each chunk may have without being counted: plain chunks, even of one byte, cost nothing.
     CHUNK_OVERHEAD_BYTES_FREE: u32 = 16;
+    /// Streams a client may have open on one HTTP/2 connection: nginx and Envoy allow 100 to 128.
+    H2_STREAMS_MAX: u32 = 128;
+    /// Bytes of a body that a client may send on one HTTP/2 stream before we have passed on what came.
+    H2_STREAM_WINDOW_BYTES: u32 = 256 * 1024;
+    /// Bytes of bodies that may be under way to us on one HTTP/2 connection, all streams together.
+    H2_CONNECTION_WINDOW_BYTES: u32 = 1024 * 1024;
+    /// Bytes of one HTTP/2 frame that is sent to us: the least that the protocol allows us to take.
+    H2_FRAME_BYTES_MAX: u32 = 16 * 1024;
+    /// Bytes that one HTTP/2 stream may have waiting in its connection: a slow one holds no more than this.
+    H2_SEND_BUFFER_BYTES: usize = 64 * 1024;
+    /// Bytes of the table by which HTTP/2 compresses heads: the protocol's default.
+    H2_HEADER_TABLE_BYTES: u32 = 4096;
+    /// HTTP/2 streams that were reset and are remembered, so that frames under way for them are no error.
+    H2_RESET_STREAMS_KEPT: usize = 32;
+    /// Milliseconds for which they are remembered.
+    H2_RESET_STREAMS_KEPT_MS: u64 = 1_000;
+    /// HTTP/2 streams that a client may reset before we have seen them: rapid reset ends here (CVE-2023-44487).
+    H2_PENDING_RESETS_MAX: usize = 20;
+    /// HTTP/2 streams that we may have to reset because the other side broke the protocol on them, over a connection's
+    /// life.
+    H2_ERROR_RESETS_MAX: usize = 128;
+    /// Milliseconds over which frames of HTTP/2 are counted.
+    H2_FLOOD_WINDOW_MS: u64 = 1_000;
+    /// Frames of HTTP/2 without a body or a head in that time: pings, settings, priorities, windows, empty ones. Each KiB we
+    /// send allows one more.
+    H2_CONTROL_FRAMES_MAX: u32 = 2_000;
+    /// Streams of HTTP/2 that a client may reset in that time: whoever leaves a page resets what it was loading.
+    H2_RESETS_MAX: u32 = 256;
     /// Bytes of one trailer section: digests and gRPC's status need some 100.
     TRAILER_BYTES_MAX: usize = 8 * 1024;
     /// Field lines of one trailer section.

@@ -9,6 +9,7 @@ use super::h1::write::Length;
 use super::head::{Head, Version};
 use super::hop_by_hop::{self, Options};
 use super::name::{FieldName, Known};
+use super::start::Verb;
 use super::{Rules, target};
 use crate::failure::Reason;
 
@@ -42,7 +43,7 @@ pub struct Received {
 
 /// Checks and normalises a request's head, and takes its connection fields away.
 pub fn request(head: &mut Head, rules: &Rules) -> Result<Admitted, Reason> {
-    if matches!(head.method(), "CONNECT" | "TRACE") {
+    if head.verb() == Verb::Other && matches!(head.method(), "CONNECT" | "TRACE") {
         return Err(Reason::MethodRefused);
     }
     let host = host(head)?;
@@ -141,7 +142,7 @@ fn settle_target(head: &mut Head, rules: &Rules, has_host: bool) -> Result<(), R
 
 /// Obeys Max-Forwards for OPTIONS (RFC 9110 section 7.6.2).
 fn max_forwards(head: &mut Head) -> Result<bool, Reason> {
-    if head.method() != "OPTIONS" || !head.has(Known::MaxForwards) {
+    if head.verb() != Verb::Options || !head.has(Known::MaxForwards) {
         return Ok(false);
     }
     let digits = |value: &&[u8]| value.iter().all(u8::is_ascii_digit); // `parse` would take a sign

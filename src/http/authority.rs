@@ -6,6 +6,7 @@
 
 use std::net::Ipv6Addr;
 
+use super::lanes;
 use crate::failure::Reason;
 
 /// A port has at most five digits; more are leading zeros that some readers cut and others do not.
@@ -79,7 +80,11 @@ fn host_len(value: &[u8]) -> Option<usize> {
         let literal = std::str::from_utf8(value.get(1..end)?).ok()?;
         return literal.parse::<Ipv6Addr>().ok().map(|_| end + 1);
     }
-    let len = value.iter().position(|&byte| !NAME[byte as usize]).unwrap_or(value.len());
+    let mut len = lanes::host_characters(value, 0);
+    if value.get(len).is_some_and(|byte| *byte != b':') {
+        let rest = value.get(len..).unwrap_or_default();
+        len += rest.iter().position(|&byte| !NAME[byte as usize]).unwrap_or(rest.len());
+    }
     (len > 0).then_some(len)
 }
 

@@ -4,6 +4,7 @@
 use ::http::header::{CONTENT_LENGTH, COOKIE, HOST, HeaderMap, HeaderName, HeaderValue, TE};
 use ::http::uri::{Authority, PathAndQuery, Scheme};
 use ::http::{Method, Request, Response, StatusCode, Uri, request};
+use base64::Engine as _;
 use bytes::Bytes;
 
 use super::h1::trailers::Trailers;
@@ -34,6 +35,16 @@ pub fn request_head(parts: &request::Parts, ended: bool, fields_max: usize) -> R
     fields(&mut head, &parts.headers, fields_max, skipped)?;
     cookie(&mut head, &parts.headers);
     Ok(head)
+}
+
+/// Makes of an extended CONNECT for a WebSocket the request by which HTTP/1.1 asks for one (RFC 8441 section 5). `key`:
+/// 16 random bytes.
+pub fn as_upgrade(head: &mut Head, key: u128) {
+    let key = base64::engine::general_purpose::STANDARD.encode(key.to_be_bytes());
+    head.add_known(Known::Connection, b"upgrade");
+    head.add_known(Known::Upgrade, b"websocket");
+    head.add_line("sec-websocket-key", Known::Other, key.as_bytes());
+    head.ended = true; // what follows is the tunnel's, no body
 }
 
 /// A response's head as it came by HTTP/2.

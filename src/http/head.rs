@@ -8,6 +8,8 @@ use std::cell::RefCell;
 
 use super::forwarded::Line;
 use super::name::{FieldName, Known};
+use super::start::Verb;
+pub use super::start::Version;
 use crate::limits::{HEAD_KEPT_BYTES_MAX, HEADS_KEPT};
 
 /// A request's or a response's head.
@@ -21,32 +23,14 @@ pub struct Head {
     pub(super) ended: bool,
     /// A bit for each [`Known`] that may be there.
     pub(super) present: u32,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Version {
-    Http10,
-    Http11,
-    Http2,
+    /// From the first field on the arena holds the fields' lines, in order, and nothing else.
+    pub(super) untouched: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Start {
     Request { method: Range, verb: Verb, target: Range, path_len: u32 },
     Response { status: u16, reason: Range },
-}
-
-/// A method that is met often, told apart once.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Verb {
-    Get,
-    Head,
-    Post,
-    Put,
-    Delete,
-    Options,
-    Patch,
-    Other,
 }
 
 /// Bytes of the arena.
@@ -83,6 +67,7 @@ pub struct Mark {
     fields: Vec<Field>,
     start: Start,
     present: u32,
+    untouched: bool,
 }
 
 thread_local! {
@@ -97,7 +82,7 @@ impl Head {
     pub fn new() -> Self {
         let (bytes, fields) = POOL.with_borrow_mut(Vec::pop).unwrap_or_default();
         let start = Start::Response { status: 0, reason: Range::default() };
-        Self { bytes, fields, start, version: Version::Http11, ended: false, present: 0 }
+        Self { bytes, fields, start, version: Version::Http11, ended: false, present: 0, untouched: true }
     }
 
     /// A response head of our own.
@@ -125,6 +110,7 @@ impl Head {
         self.bytes.clear();
         self.fields.clear();
         self.present = 0;
+        self.untouched = true;
     }
 
     #[must_use]
@@ -143,6 +129,14 @@ impl Head {
         match self.start {
             Start::Request { method, verb, .. } => verb.name().unwrap_or_else(|| self.text(method)),
             Start::Response { .. } => "",
+        }
+    }
+
+    /// The method, if it is one that is met often.
+    pub(super) fn verb(&self) -> Verb {
+        match self.start {
+            Start::Request { verb, .. } => verb,
+            Start::Response { .. } => Verb::Other,
         }
     }
 
@@ -167,9 +161,15 @@ impl Head {
     /// The path, without the query.
     #[must_use]
     pub fn path(&self) -> &str {
+        std::str::from_utf8(self.path_bytes()).unwrap_or_default()
+    }
+
+    /// [`Head::path`], as bytes: nobody has to look whether they are text.
+    #[must_use]
+    pub fn path_bytes(&self) -> &[u8] {
         match self.start {
-            Start::Request { target, path_len, .. } => self.text(Range { at: target.at, len: path_len }),
-            Start::Response { .. } => "",
+            Start::Request { target, path_len, .. } => self.slice(Range { at: target.at, len: path_len }),
+            Start::Response { .. } => b"",
         }
     }
 
@@ -324,7 +324,8 @@ impl Head {
 
     /// Adds lines that were written before, in one copy.
     pub(super) fn add_lines(&mut self, bytes: &[u8], lines: &[Line]) {
-        let base = self.append(bytes).at;
+        let base = self.bytes.len() as u32;
+        self.bytes.extend_from_slice(bytes);
         for line in lines {
             let name_at = base + line.at;
             self.present |= line.known.bit();
@@ -369,6 +370,7 @@ impl Head {
                 found = true;
             }
         }
+        self.untouched &= !found;
         found
     }
 
@@ -383,20 +385,21 @@ impl Head {
             }
         }
         self.present &= !known.bit();
+        self.untouched = false;
     }
 
     /// Where to put the head back to, should a policy fail half-way.
     #[must_use]
     pub fn mark(&self) -> Mark {
-        let (start, present) = (self.start, self.present);
-        Mark { bytes_len: self.bytes.len(), fields: self.fields.clone(), start, present }
+        let (start, present, untouched) = (self.start, self.present, self.untouched);
+        Mark { bytes_len: self.bytes.len(), fields: self.fields.clone(), start, present, untouched }
     }
 
     /// Undoes every edit since `mark`.
     pub fn restore(&mut self, mark: &Mark) {
         self.bytes.truncate(mark.bytes_len);
         self.fields.clone_from(&mark.fields);
-        (self.start, self.present) = (mark.start, mark.present);
+        (self.start, self.present, self.untouched) = (mark.start, mark.present, mark.untouched);
     }
 
     pub(super) fn live(&self) -> impl Iterator<Item = &Field> {
@@ -420,7 +423,8 @@ impl Head {
         std::str::from_utf8(self.slice(range)).unwrap_or_default()
     }
 
-    pub(super) fn append(&mut self, text: &[u8]) -> Range {
+    fn append(&mut self, text: &[u8]) -> Range {
+        self.untouched &= self.fields.is_empty();
         let at = self.bytes.len() as u32;
         self.bytes.extend_from_slice(text);
         Range { at, len: text.len() as u32 }
@@ -436,36 +440,6 @@ impl Head {
     }
 }
 
-// === impl Verb ===
-
-impl Verb {
-    pub(super) fn of(method: &[u8]) -> Self {
-        match method {
-            b"GET" => Self::Get,
-            b"HEAD" => Self::Head,
-            b"POST" => Self::Post,
-            b"PUT" => Self::Put,
-            b"DELETE" => Self::Delete,
-            b"OPTIONS" => Self::Options,
-            b"PATCH" => Self::Patch,
-            _ => Self::Other,
-        }
-    }
-
-    fn name(self) -> Option<&'static str> {
-        Some(match self {
-            Self::Get => "GET",
-            Self::Head => "HEAD",
-            Self::Post => "POST",
-            Self::Put => "PUT",
-            Self::Delete => "DELETE",
-            Self::Options => "OPTIONS",
-            Self::Patch => "PATCH",
-            Self::Other => return None,
-        })
-    }
-}
-
 impl Default for Head {
     fn default() -> Self {
         Self::new()
@@ -477,7 +451,8 @@ impl Clone for Head {
         let mut copy = Self::new();
         copy.bytes.extend_from_slice(&self.bytes);
         copy.fields.extend_from_slice(&self.fields);
-        (copy.start, copy.version, copy.present) = (self.start, self.version, self.present);
+        (copy.start, copy.version) = (self.start, self.version);
+        (copy.present, copy.untouched) = (self.present, self.untouched);
         copy
     }
 }

@@ -54,6 +54,7 @@ pub fn strip(head: &mut Head) -> Options {
         };
         if removed {
             head.fields[index].state = State::Removed;
+            head.untouched = false;
         }
     }
     head.present &= !(CONNECTION_FIELDS & !Known::Upgrade.bit());

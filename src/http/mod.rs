@@ -11,8 +11,10 @@ pub mod h1;
 pub mod h2;
 pub mod head;
 pub mod hop_by_hop;
+mod lanes;
 pub mod media;
 pub mod name;
+pub(crate) mod start;
 pub mod target;
 
 /// What holds for every message of one listener; plain data, filled by `config`.

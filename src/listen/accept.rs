@@ -18,6 +18,7 @@ use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use super::bind::Listening;
 use super::enter::{self, Entered, Protocol};
 use super::h1::{self, Client, Serve, Settings};
+use super::h2;
 use crate::clock::{self, Alarm};
 use crate::drain::{Drain, Guard, Level};
 use crate::failure::Failure;
@@ -179,13 +180,12 @@ fn begin(wire: Wire, peer: Peer, door: &Rc<Door>) {
             Box::pin(enter::enter(wire, facts, &door)).await
         };
         let Some(Entered { wire, facts, protocol }) = entered else { return };
+        let client = Client::new(wire, facts, door.drain.guard(), door.settings.clone());
+        let serve = door.serve.clone();
+        drop(door);
         match protocol {
-            Protocol::Http1 => {
-                let client = Client::new(wire, facts, door.drain.guard(), door.settings.clone());
-                let serve = door.serve.clone();
-                drop(door);
-                h1::run(client, serve).await;
-            }
+            Protocol::Http1 => h1::run(client, serve).await,
+            Protocol::Http2 => Box::pin(h2::run(*client, serve)).await,
         }
     });
 }

@@ -17,10 +17,11 @@ pub(super) struct Entered {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Protocol {
     Http1,
+    Http2,
 }
 
 /// What clients are offered by ALPN, the preferred one first.
-pub const OFFERED: &[(&[u8], Protocol)] = &[(b"http/1.1", Protocol::Http1)];
+pub const OFFERED: &[(&[u8], Protocol)] = &[(b"h2", Protocol::Http2), (b"http/1.1", Protocol::Http1)];
 
 /// Whether there is nothing to pass: no PROXY header, no policy that speaks at `connection`, no TLS.
 pub(super) fn is_open(door: &Door) -> bool {

@@ -7,6 +7,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use super::h2;
 use crate::clock::{self, Alarm};
 use crate::config::plan::ListenerTimeouts;
 use crate::drain::{Guard, Level};
@@ -70,6 +71,9 @@ pub async fn run(mut client: Box<Client>, serve: Serve) {
     loop {
         let head = match next(&mut client, first).await {
             Next::Head(head) => Ok(head),
+            Next::Bad(Reason::VersionUnsupported) if first && client.speaks_http2() => {
+                return Box::pin(h2::run(*client, serve)).await;
+            }
             Next::Bad(reason) => Err(reason),
             Next::Gone => return,
         };
@@ -180,6 +184,11 @@ impl Client {
             fingerprint: &shown.fingerprint,
         });
         client_cert::apply(head, proof.as_ref(), facts.trusted);
+    }
+
+    /// Whether its first line is that of HTTP/2 (RFC 9113 section 3.3: prior knowledge).
+    fn speaks_http2(&self) -> bool {
+        matches!(&self.http, Http::One(one) if one.unread().starts_with(&h2::PREFACE[..h2::PREFACE_LINE]))
     }
 
     #[must_use]

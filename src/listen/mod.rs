@@ -6,6 +6,7 @@ pub mod accept;
 pub mod bind;
 mod enter;
 pub mod h1;
+mod h2;
 pub mod reply;
 mod tls;
 

@@ -7,6 +7,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use rustls::server::{Accepted, Acceptor};
 use rustls::{Error, HandshakeKind, InvalidMessage, ServerConfig, ServerConnection};
 use tokio::io::{AsyncRead, AsyncWriteExt, ReadBuf};
@@ -184,7 +186,7 @@ fn known(der: &[u8]) -> Option<ClientCertificate> {
         subject: certificate.subject,
         names: certificate.alternatives,
         fingerprint: certificate.fingerprint.hex().into(),
-        encoded: data_encoding::BASE64.encode(der).into(),
+        encoded: STANDARD.encode(der).into(),
     })
 }
 

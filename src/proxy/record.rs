@@ -7,7 +7,6 @@ use super::Exchange;
 use crate::clock;
 use crate::failure::{Failure, Fault, Reason};
 use crate::http::h1::write::Length;
-use crate::http::head::Version;
 use crate::http::name::Known;
 use crate::observe::access_log::{self, End};
 use crate::observe::metrics::Way;
@@ -124,9 +123,9 @@ fn write_line(exchange: &Exchange, total_us: u64, bytes_in: u64, bytes_out: u64)
         client: exchange.flows.client.facts.address(),
         request_id: exchange.id.as_str().as_bytes(),
         method: request.method().as_bytes(),
-        path: request.path().as_bytes(),
+        path: request.path_bytes(),
         query: request.query().map(str::as_bytes),
-        version: if request.version() == Version::Http10 { "1.0" } else { "1.1" },
+        version: request.version().as_str(),
         host: request.known(Known::Host),
         status: exchange.response.status(),
         bytes_in,

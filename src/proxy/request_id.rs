@@ -32,8 +32,10 @@ impl RequestId {
     /// An id of our own.
     pub(super) fn make() -> Self {
         let mut digits = [0; 32];
-        for part in digits.chunks_exact_mut(8) {
-            part.copy_from_slice(&hexadecimal(fastrand::u32(..)));
+        let (eights, _) = digits.as_chunks_mut::<8>();
+        let number = fastrand::u128(..);
+        for (at, eight) in eights.iter_mut().enumerate() {
+            *eight = hexadecimal((number >> (at * 32)) as u32);
         }
         Self(SmallVec::from_buf(digits))
     }

@@ -128,7 +128,7 @@ fn attribute(attribute: &AttributeTypeAndValue<'_>) -> String {
         Ok(value) => escape(value, &mut out),
         Err(_) => {
             out.push('#');
-            out.push_str(&data_encoding::HEXLOWER.encode(attribute.as_slice()));
+            out.push_str(&super::hex(attribute.as_slice()));
         }
     }
     out

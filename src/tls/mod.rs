@@ -81,6 +81,14 @@ pub fn suite_name(suite: CipherSuite) -> &'static str {
     }
 }
 
+fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write;
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        let _to_memory = write!(text, "{byte:02x}");
+        text
+    })
+}
+
 // === impl Digest ===
 
 impl Digest {
@@ -116,7 +124,7 @@ impl Digest {
 
     #[must_use]
     pub fn hex(&self) -> String {
-        data_encoding::HEXLOWER.encode(&self.0)
+        hex(&self.0)
     }
 }
 

@@ -98,6 +98,18 @@ impl Http1 {
         &self.wire
     }
 
+    /// The bytes that no head or body has claimed.
+    #[must_use]
+    pub fn unread(&self) -> &[u8] {
+        self.inbox.as_ref().map_or(&[], Buffer::bytes)
+    }
+
+    /// The stream and those bytes, for another version of HTTP.
+    #[must_use]
+    pub fn into_parts(self) -> (Wire, Option<Buffer>) {
+        (self.wire, self.inbox)
+    }
+
     /// The stream, and the bytes that were read from it and belong to nobody yet: what a tunnel goes on with.
     pub fn parts(&mut self) -> (&mut Wire, &mut Option<Buffer>) {
         (&mut self.wire, &mut self.inbox)

@@ -5,6 +5,8 @@
 
 mod address;
 mod buffer;
+mod cork;
+mod frames;
 mod http;
 pub mod http1;
 mod http2;
@@ -13,6 +15,7 @@ mod stream;
 
 pub use address::{Address, BadAddress};
 pub use buffer::{Buffer, Chunk};
+pub use cork::Cork;
 pub use http::Http;
 pub use http1::Http1;
 pub use http2::Http2;

@@ -17,6 +17,7 @@ mod drain;
 mod failure_pages;
 mod fields;
 mod framing;
+mod h2;
 mod harness;
 mod plain;
 mod policies;

@@ -3,8 +3,9 @@
 
 use super::tokens::{self, Line, Tokens};
 use crate::failure::Reason;
-use crate::http::head::{Field, Head, Range, Start, State, Verb, Version};
+use crate::http::head::{Field, Head, Range, Start, State};
 use crate::http::name::Known;
+use crate::http::start::{Verb, Version};
 
 /// Looks for the empty line that ends a head, from byte `from` of `bytes` on (what was looked at before need not be
 /// again). Returns the length of the head with that line.

@@ -28,21 +28,31 @@ pub enum TransferCoding {
 pub fn content_length<'a>(values: impl IntoIterator<Item = &'a [u8]>) -> Result<Option<u64>, Reason> {
     let mut values = values.into_iter();
     let Some(value) = values.next() else { return Ok(None) };
-    if values.next().is_some() || value.contains(&b',') {
+    if values.next().is_some() {
         return Err(Reason::AmbiguousLength);
     }
-    if value.is_empty() || value.len() > LENGTH_DIGITS_MAX {
-        return Err(Reason::BadLength);
+    match number(value) {
+        Some(length) => Ok(Some(length)),
+        None if value.contains(&b',') => Err(Reason::AmbiguousLength),
+        None => Err(Reason::BadLength),
+    }
+}
+
+/// 1*DIGIT, not too large.
+fn number(digits: &[u8]) -> Option<u64> {
+    if digits.is_empty() || digits.len() > LENGTH_DIGITS_MAX {
+        return None;
     }
     // 19 digits cannot overflow a `u64`.
-    let mut length = 0u64;
-    for &digit in value {
-        if !digit.is_ascii_digit() {
-            return Err(Reason::BadLength);
+    let mut number = 0u64;
+    for digit in digits {
+        let value = digit.wrapping_sub(b'0');
+        if value > 9 {
+            return None;
         }
-        length = length * 10 + u64::from(digit - b'0');
+        number = number * 10 + u64::from(value);
     }
-    if length > LENGTH_MAX { Err(Reason::BadLength) } else { Ok(Some(length)) }
+    (number <= LENGTH_MAX).then_some(number)
 }
 
 /// The coding that Transfer-Encoding names: `chunked` once and nothing else. `values`: one for each field line.

@@ -78,6 +78,10 @@ fn framing(head: &Head, length: Length, out: &mut Vec<u8>) {
 
 fn fields(head: &Head, length: Length, out: &mut Vec<u8>) {
     let drop_length = matches!(length, Length::Chunked | Length::Close) && head.has(Known::ContentLength);
+    if head.untouched && !drop_length {
+        let lines = head.fields.first().and_then(|first| head.bytes.get(first.name_at as usize..));
+        return out.extend_from_slice(lines.unwrap_or_default());
+    }
     let mut run = (0, 0); // bytes of the arena: from the first name to the last value, lines between them whole
     for field in &head.fields {
         let begin = field.name_at as usize;

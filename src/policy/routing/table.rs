@@ -86,7 +86,7 @@ impl RouteTable {
     /// The route a request takes, if there is one. Allocates nothing, unless a regular expression is asked.
     #[must_use]
     pub fn find(&self, head: &Head) -> Option<Found> {
-        let path = head.path().as_bytes();
+        let path = head.path_bytes();
         let mut accept = |routes: &[u32]| {
             let takes = |index: &&u32| self.entries[**index as usize].matcher.predicates().matches(head);
             routes.iter().find(takes).copied()

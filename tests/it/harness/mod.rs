@@ -9,6 +9,7 @@
 use std::time::Duration;
 
 pub mod client;
+pub mod h2;
 pub mod origin;
 pub mod proxy;
 pub mod strict;

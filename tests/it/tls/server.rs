@@ -8,7 +8,7 @@ use tempfile::TempDir;
 
 use crate::harness::tls::{Authority, Issued, TLS12, TLS13, Wishes};
 use crate::harness::wire::Cut;
-use crate::harness::{Client, Origin, Proxy, eventually, origin};
+use crate::harness::{Client, Origin, Proxy, eventually, h2, origin};
 
 /// A folder of certificates and an authority for them.
 struct Folder {
@@ -210,7 +210,7 @@ fn clients_prove_who_they_are() {
     };
     let lines: Vec<String> = told("web", Some(&alice)).unwrap();
     assert_eq!(lines.len(), 4, "{lines:?}");
-    let encoded = data_encoding::BASE64.encode(alice.der()[0].as_ref());
+    let encoded = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, alice.der()[0].as_ref());
     assert!(lines.iter().any(|line| line == &format!("client-cert: :{encoded}:")), "{lines:?}");
     assert!(lines.iter().any(|line| line == "x-client-certificate-subject: CN=alice"), "{lines:?}");
     assert!(lines.iter().any(|line| line == "x-client-certificate-names: URI:spiffe://test/alice"), "{lines:?}");
@@ -304,4 +304,23 @@ fn a_renewed_certificate_is_noticed_and_a_broken_one_is_refused() {
     folder.write("a.pem", &new.chain);
     eventually("the new certificate is shown", || shown() == new.der().first().cloned());
     assert_eq!(gets(&mut living, "a.test"), 200);
+}
+
+#[test]
+fn http2_is_agreed_by_alpn() {
+    let folder = Folder::new();
+    let (a, b) = (folder.put("a", &folder.ca.issue(&["a.test"])), folder.put("b", &folder.ca.issue(&["b.test"])));
+    let origin = Origin::echo();
+    let proxy = start(&origin, &format!("certificates: [{a}, {b}]"));
+    let both = folder.ca.trusting_with(&Wishes { protocols: &["http/1.1", "h2"], ..Wishes::default() });
+    let client = h2::Client::tls(proxy.addr(), both, "a.test");
+    let told = client.get("https://a.test/");
+    let text = String::from_utf8_lossy(&told.body).to_lowercase();
+    assert!(told.status == 200 && text.contains("x-forwarded-proto: https"), "{text}");
+    assert_eq!(client.get("https://b.test/").status, 421);
+    let body = vec![b'x'; 3_000_000];
+    let post = http::Request::post("https://a.test/").body(()).unwrap();
+    assert!(client.send(post, &body).unwrap().body.len() > body.len());
+    let one = folder.ca.trusting_with(&Wishes { protocols: &["http/1.1"], ..Wishes::default() });
+    assert_eq!(Client::tls(proxy.addr(), &one, "a.test").settled().agreed().as_deref(), Some("http/1.1"));
 }
