@@ -12,7 +12,7 @@ use serde::Deserialize;
 
 use super::node::{Entry, Node, Value};
 use super::options::Options;
-use super::shapes::{AccessLog, Balance, Bind, Condition, Endpoint, Later, Texts, To, Use, Via, Whole};
+use super::shapes::{AccessLog, Balance, Bind, Condition, Endpoint, Later, Texts, To, UpstreamTls, Use, Via, Whole};
 use super::spanned::{Entries, Spanned};
 use super::units::{Period, Size};
 use crate::limits;
@@ -230,8 +230,8 @@ pub struct Upstream {
     /// Policies of every attempt at this upstream.
     #[serde(default, rename = "use")]
     pub uses: Vec<Spanned<Use>>,
-    #[schemars(skip)]
-    pub(super) tls: Option<Later>,
+    /// TLS with the endpoints: `true`, or a table. Without it they are met in plain.
+    pub tls: Option<Spanned<UpstreamTls>>,
     #[schemars(skip)]
     pub(super) health: Option<Later>,
     #[schemars(skip)]

@@ -118,6 +118,18 @@ pub struct Upstream {
     pub connections_max: Option<usize>,
     /// Requests in flight, process-wide; over it: 503 at once.
     pub requests_max: Option<usize>,
+    pub tls: Option<UpstreamTls>,
+}
+
+/// How an upstream's endpoints are met by TLS.
+#[derive(Debug, Clone)]
+pub struct UpstreamTls {
+    /// `None`: the endpoint's own.
+    pub name: Option<String>,
+    /// `None`: nobody is verified.
+    pub authorities: Option<tls::pair::Authorities>,
+    /// Who we say we are.
+    pub pair: Option<Arc<tls::Pair>>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

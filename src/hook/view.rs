@@ -226,6 +226,8 @@ pub struct Endpoint {
     pub number: u64,
     /// Resolved: never a DNS name.
     pub address: Address,
+    /// The DNS name that led to it.
+    pub host: Option<Arc<str>>,
     /// The address as logs show it.
     pub name: Arc<str>,
     pub weight: u32,
@@ -249,10 +251,10 @@ pub struct Endpoints {
 impl Endpoint {
     /// An endpoint that nobody has asked yet.
     #[must_use]
-    pub fn new(address: Address, weight: u32) -> Self {
+    pub fn new(address: Address, host: Option<Arc<str>>, weight: u32) -> Self {
         static NUMBERS: AtomicU64 = AtomicU64::new(0);
         let number = NUMBERS.fetch_add(1, Ordering::Relaxed);
-        Self { number, name: address.to_string().into(), address, weight, in_flight: AtomicU32::new(0) }
+        Self { number, host, name: address.to_string().into(), address, weight, in_flight: AtomicU32::new(0) }
     }
 }
 

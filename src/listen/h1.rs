@@ -75,7 +75,7 @@ pub async fn run(mut client: Box<Client>, serve: Serve) {
                 return Box::pin(h2::run(*client, serve)).await;
             }
             Next::Bad(reason) => Err(reason),
-            Next::Gone => return,
+            Next::Gone => return end(&mut client).await,
         };
         first = false;
         match serve(client, head).await {
@@ -83,6 +83,22 @@ pub async fn run(mut client: Box<Client>, serve: Serve) {
             None => return,
         }
     }
+}
+
+/// Says by TLS that no more comes: a body that ends with its connection would count as cut off without it. By TCP alone
+/// the close says it.
+pub async fn end(client: &mut Client) {
+    if !client.facts.secure {
+        return;
+    }
+    let until = clock::now() + LINGER_MS;
+    let said = std::future::poll_fn(|cx| {
+        if client.alarm.poll(cx, until) || client.guard.poll_level(cx) == Level::Cut {
+            return Poll::Ready(());
+        }
+        client.http.poll_shutdown(cx).map(drop)
+    });
+    said.await;
 }
 
 /// Closes without a reset: says that no more comes, and reads for a while what was on its way, so that the client gets

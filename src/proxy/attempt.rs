@@ -6,7 +6,7 @@ use super::flow::{Event, ResponseFlow};
 use super::{Exchange, Source, deliver};
 use crate::clock::{self, NEVER};
 use crate::failure::{Failure, Reason};
-use crate::hook::{Hook, Verdict};
+use crate::hook::{Endpoint, Hook, Verdict};
 use crate::http::admit;
 use crate::http::h1::write::{Length, Persistence};
 use crate::http::hop_by_hop;
@@ -15,6 +15,7 @@ use crate::limits::{
     CONNECT_TIMEOUT_MS, CONTINUE_AFTER_MS, FIRST_BYTE_TIMEOUT_MS, INTERIM_RESPONSES_MAX, UPSTREAM_IDLE_TIMEOUT_MS,
 };
 use crate::listen::Client;
+use crate::tls::client::Dial;
 use crate::upstream::directory::Busy;
 use crate::upstream::{Connection, connect};
 use crate::wire::{Address, Http, Http1, Wire};
@@ -131,8 +132,9 @@ async fn obtain_connection(exchange: &mut Exchange) -> Result<Box<Connection>, F
     let has_body = exchange.admitted.as_ref().is_some_and(|admitted| admitted.length != Length::None);
     let certain = has_body || !crate::upstream::repeat::is_idempotent(exchange.request.method());
     let entry = exchange.attempt.entry.ok_or(Reason::NoUpstream)?;
+    let terms = upstream.dial.as_ref().map_or(0, |dial| dial.number);
     let counted = Some(entry.connect(upstream.connections_max)?);
-    if let Some(mut connection) = exchange.parts.pool.take(&endpoint, certain) {
+    if let Some(mut connection) = exchange.parts.pool.take(&endpoint, terms, certain) {
         connection.counted = counted;
         return Ok(connection);
     }
@@ -140,16 +142,16 @@ async fn obtain_connection(exchange: &mut Exchange) -> Result<Box<Connection>, F
     let limit = route.or(upstream.timeouts.connect).map_or(CONNECT_TIMEOUT_MS, clock::millis);
     let until = clock::now().saturating_add(limit).min(exchange.flows.limits.total_at);
     let began = clock::precise();
-    let wire = dial(&mut exchange.flows.client, &endpoint.address, until).await?;
+    let wire = dial(&mut exchange.flows.client, &endpoint, upstream.dial.as_deref(), until).await?;
     exchange.record.connected(began);
     let http = Http::One(Http1::new(wire));
-    Ok(Box::new(Connection { http, reused: false, counted }))
+    Ok(Box::new(Connection { http, reused: false, counted, terms }))
 }
 
 /// Connects, and watches the client meanwhile: its reset cancels.
-async fn dial(client: &mut Client, address: &Address, until: u64) -> Result<Wire, Failure> {
+async fn dial(client: &mut Client, endpoint: &Endpoint, tls: Option<&Dial>, until: u64) -> Result<Wire, Failure> {
     let Client { http, alarm, .. } = client;
-    let mut connecting = std::pin::pin!(connect::connect(address, alarm, until));
+    let mut connecting = std::pin::pin!(connect::connect(endpoint, tls, alarm, until));
     std::future::poll_fn(|cx| match connecting.as_mut().poll(cx) {
         Poll::Pending => http.poll_watch(cx).map(|error| Err(Failure::with(Reason::ClientClosed, error))),
         connected => connected,

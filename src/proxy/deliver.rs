@@ -71,7 +71,11 @@ pub(super) async fn run(exchange: &mut Exchange) -> Ending {
 pub(super) async fn part(mut client: Box<Client>, ending: Ending) -> Option<Box<Client>> {
     match ending {
         Ending::Keep => Some(client),
-        Ending::Close | Ending::Reset => None,
+        Ending::Close => {
+            h1::end(&mut client).await;
+            None
+        }
+        Ending::Reset => None,
         Ending::Discard => {
             if discard(&mut client).await {
                 return Some(client);

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
-use crate::config::diagnostic::Diagnostic;
+use crate::config::diagnostic::{Diagnostic, Span};
 use crate::config::plan::{self, Balance, PathPattern, Plan, Use};
 use crate::hook::{Recipe, RouteId, UpstreamId};
 use crate::listen::OFFERED;
@@ -13,6 +13,7 @@ use crate::policy::catalogue;
 use crate::policy::routing::matching::Matcher;
 use crate::policy::routing::table::{BadRoute, RouteTable};
 use crate::policy::{self, Secrets};
+use crate::tls::client::Dial;
 use crate::tls::server::{Terms, Wanted};
 use crate::tls::{self, Mistake};
 use crate::upstream::directory::Directory;
@@ -55,6 +56,7 @@ pub(super) struct CompiledUpstream {
     pub(super) id: UpstreamId,
     pub(super) name: Arc<str>,
     pub(super) places: Vec<Place>,
+    pub(super) dial: Option<Arc<Dial>>,
 }
 
 /// What gives out ids, for the life of the process: the same name is the same id in every generation.
@@ -111,10 +113,11 @@ pub fn compile(plan: Arc<Plan>, number: u64, ids: &mut Ids) -> Result<Arc<Snapsh
     }
     let tls = plan.listeners.iter().map(|listener| terms(listener, &mut ids.tls)).collect::<Result<_, _>>()?;
     let route_default = built_in(catalogue::entry_default(&table));
-    let upstreams = plan.upstreams.iter().zip(upstream_ids).zip(upstream_places);
-    let upstreams = upstreams
-        .map(|((upstream, id), places)| CompiledUpstream { id, name: upstream.name.as_str().into(), places })
-        .collect();
+    let mut upstreams = Vec::new();
+    for ((upstream, id), places) in plan.upstreams.iter().zip(upstream_ids).zip(upstream_places) {
+        let dial = dial(upstream, &mut ids.tls)?;
+        upstreams.push(CompiledUpstream { id, name: upstream.name.as_str().into(), places, dial });
+    }
     let living = ids.living.clone();
     Ok(Arc::new(Snapshot { number, plan, table, tls, file, listeners, route_default, routes, upstreams, living }))
 }
@@ -130,11 +133,23 @@ fn terms(listener: &plan::Listener, kept: &mut tls::Kept) -> Result<Option<Arc<T
         headers: clients.is_some_and(|clients| clients.headers),
         protocols: &protocols,
     };
-    let bad = |mistake: Mistake| {
-        let found = Diagnostic::error("E0209", mistake.what).at(&listener.span, "in this listener");
-        vec![if mistake.help.is_empty() { found } else { found.help(mistake.help) }]
+    Terms::new(&wanted, kept).map(Some).map_err(|mistake| unusable(mistake, &listener.span))
+}
+
+fn dial(upstream: &plan::Upstream, kept: &mut tls::Kept) -> Result<Option<Arc<Dial>>, Vec<Diagnostic>> {
+    let Some(written) = &upstream.tls else { return Ok(None) };
+    let wanted = tls::client::Wanted {
+        name: written.name.as_deref(),
+        authorities: written.authorities.as_ref(),
+        pair: written.pair.as_deref(),
+        protocols: &[b"http/1.1"],
     };
-    Terms::new(&wanted, kept).map(Some).map_err(bad)
+    Dial::new(&wanted, kept).map(Some).map_err(|mistake| unusable(mistake, &upstream.span))
+}
+
+fn unusable(mistake: Mistake, span: &Span) -> Vec<Diagnostic> {
+    let found = Diagnostic::error("E0209", mistake.what).at(span, "here");
+    vec![if mistake.help.is_empty() { found } else { found.help(mistake.help) }]
 }
 
 fn compile_places(uses: &[Use], secrets: &Secrets, found: &mut Vec<Diagnostic>) -> Vec<Place> {

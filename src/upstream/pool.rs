@@ -18,12 +18,14 @@ pub struct Connection {
     /// What counts it, process-wide, while it serves: idle ones are not counted, or those of one worker would keep
     /// another from connecting.
     pub counted: Option<Connected>,
+    /// On which terms of TLS it was opened ([`Dial::number`](crate::tls::client::Dial)); 0: in plain. No other may use it.
+    pub terms: u64,
 }
 
 /// The idle connections of one worker.
 #[derive(Default)]
 pub struct Pool {
-    idle: RefCell<HashMap<u64, Vec<Idle>, foldhash::fast::RandomState>>,
+    idle: RefCell<HashMap<(u64, u64), Vec<Idle>, foldhash::fast::RandomState>>,
 }
 
 struct Idle {
@@ -41,9 +43,9 @@ impl Pool {
 
     /// The connection that was used last, if one is still good. Bytes or an end on an idle connection close it: they
     /// never answer the next request. `certain`: ask the kernel too, for a request that cannot be repeated.
-    pub fn take(&self, endpoint: &Endpoint, certain: bool) -> Option<Box<Connection>> {
+    pub fn take(&self, endpoint: &Endpoint, terms: u64, certain: bool) -> Option<Box<Connection>> {
         let mut idle = self.idle.borrow_mut();
-        let list = idle.get_mut(&endpoint.number)?;
+        let list = idle.get_mut(&(endpoint.number, terms))?;
         while let Some(mut entry) = list.pop() {
             if entry.connection.http.is_quiet(certain) {
                 entry.connection.reused = true;
@@ -56,15 +58,16 @@ impl Pool {
     /// Keeps a connection whose exchange ended cleanly.
     pub fn put(&self, endpoint: &Endpoint, mut connection: Box<Connection>) {
         connection.counted = None;
+        let key = (endpoint.number, connection.terms);
         let entry = Idle { connection, since_ms: clock::now() };
         let mut idle = self.idle.borrow_mut();
-        if let Some(list) = idle.get_mut(&endpoint.number) {
+        if let Some(list) = idle.get_mut(&key) {
             if list.len() < POOL_IDLE_PER_ENDPOINT_MAX {
                 list.push(entry);
             }
             return;
         }
-        idle.insert(endpoint.number, vec![entry]);
+        idle.insert(key, vec![entry]);
     }
 
     /// Closes what has been idle for too long, or has ended meanwhile. Called about once a second.

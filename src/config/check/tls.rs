@@ -3,13 +3,15 @@
 //! Files are read here, so that a plan that is good stays good: a renewed certificate is a changed input, and so a reload.
 
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
 use super::super::codes;
 use super::super::diagnostic::{Diagnostic, Span};
-use super::super::document::{self, CertificateFiles, ListenerTls};
+use super::super::document::{self, CertificateFiles, ListenerTls, UpstreamTlsTable};
 use super::super::plan;
+use super::super::shapes::UpstreamTls;
 use super::super::source::read_bytes;
 use super::super::spanned::Spanned;
 use super::Check;
@@ -17,8 +19,19 @@ use crate::clock;
 use crate::limits::{CERTIFICATE_BYTES_MAX, CERTIFICATE_SOON_S, CERTIFICATES_MAX};
 use crate::tls::Pair;
 use crate::tls::certificate::{Certificate, Key, date};
+use crate::tls::client::server_name;
 use crate::tls::pair::{Authorities, Part};
 use crate::tls::server::Demand;
+use crate::wire::Address;
+
+/// Where Debian, Fedora, SUSE, RHEL and Alpine keep the authorities that the system believes.
+const SYSTEM_BUNDLES: [&str; 5] = [
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/ca-bundle.pem",
+    "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
+    "/etc/ssl/cert.pem",
+];
 
 // === impl Check ===
 
@@ -53,6 +66,83 @@ impl Check<'_> {
         };
         let authorities = self.authorities(&written.ca)?;
         Some(plan::ClientCertificates { demand, authorities, headers: written.headers.unwrap_or(false) })
+    }
+
+    /// How an upstream's endpoints are met; `None` in plain, or where something is wrong: it was reported.
+    pub(super) fn upstream_tls(
+        &mut self,
+        written: &Spanned<UpstreamTls>,
+        endpoints: &[plan::Endpoint],
+    ) -> Option<plan::UpstreamTls> {
+        let none = UpstreamTlsTable::default();
+        let table = match &written.value {
+            UpstreamTls::On(false) => return None,
+            UpstreamTls::On(true) => &none,
+            UpstreamTls::Table(table) => table,
+        };
+        if let Some(Err(mistake)) = table.name.as_ref().map(|name| server_name(&name.value)) {
+            let span = table.name.as_ref().map_or(&written.span, |name| &name.span);
+            self.bad_value(span, mistake.what, mistake.help);
+        }
+        let nameless = |endpoint: &&plan::Endpoint| matches!(endpoint.address, Address::Unix(_) | Address::Memory(_));
+        if let (None, Some(endpoint)) = (&table.name, endpoints.iter().find(nameless)) {
+            let message = format!("`{}` has no name that TLS could ask for", endpoint.address);
+            self.bad_value(&written.span, message, "say which one: `tls: { name: app.example.com }`");
+        }
+        let authorities = match &table.insecure {
+            Some(insecure) if insecure.value => {
+                self.insecure(&insecure.span, table.ca.as_ref());
+                None
+            }
+            _ => Some(match &table.ca {
+                Some(file) => self.authorities(file)?,
+                None => self.system(&written.span)?,
+            }),
+        };
+        let pair = match (&table.certificate, &table.key) {
+            (Some(certificate), Some(key)) => Some(self.pair(certificate, key, None)?),
+            (None, None) => None,
+            (Some(alone), None) | (None, Some(alone)) => {
+                self.bad_value(&alone.span, "a certificate and its key go together", "write both, or neither");
+                None
+            }
+        };
+        Some(plan::UpstreamTls { name: table.name.as_ref().map(|name| name.value.clone()), authorities, pair })
+    }
+
+    fn insecure(&mut self, span: &Span, ca: Option<&Spanned<String>>) {
+        let anybody = "whoever answers for these endpoints is believed, and can read and change everything";
+        let found = Diagnostic::warning(codes::DOUBTFUL, anybody).at(span, "no certificate is verified");
+        self.report(found.help("for a private authority write `ca: FILE` instead"));
+        if let Some(ca) = ca {
+            self.bad_value(
+                &ca.span,
+                "with `insecure: true` nobody is verified, by this file neither",
+                "take one of the two",
+            );
+        }
+    }
+
+    /// The authorities that the system believes: SSL_CERT_FILE, or the bundle where distributions keep it.
+    fn system(&mut self, span: &Span) -> Option<Authorities> {
+        if self.system.is_none() {
+            let named = self.sources.environment().get("SSL_CERT_FILE").map(PathBuf::from);
+            let usual = || SYSTEM_BUNDLES.iter().map(PathBuf::from).find(|path| path.exists());
+            let path = named.or_else(usual);
+            let read = path.as_ref().map(|path| read_bytes(path, CERTIFICATE_BYTES_MAX));
+            self.system = match read {
+                Some(Ok(bundle)) => Authorities::new(&bundle, false).ok(),
+                _ => None,
+            };
+            self.plan.inputs.extend(path);
+        }
+        if self.system.is_none() {
+            let none =
+                Diagnostic::error(codes::BAD_CERTIFICATE, "the system has no bundle of authorities to verify with");
+            let help = "install ca-certificates, set SSL_CERT_FILE, or write `tls: { ca: FILE }`";
+            self.report(none.at(span, "").help(help));
+        }
+        self.system.clone()
     }
 
     /// A certificate with its key, and what OCSP says of it.

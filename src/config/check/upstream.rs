@@ -21,7 +21,6 @@ const BALANCES_LATER: [&str; 4] = ["peak_ewma", "maglev", "sticky", "priority"];
 impl Check<'_> {
     pub(super) fn upstreams(&mut self) {
         for (name, upstream) in &self.document.upstreams.0 {
-            self.later("tls", upstream.tls.as_ref());
             self.later("health", upstream.health.as_ref());
             self.later("proxy_protocol", upstream.proxy_protocol.as_ref());
             if let Some(protocol) = upstream.protocol.as_ref().filter(|protocol| protocol.value != Protocol::Http1) {
@@ -29,6 +28,7 @@ impl Check<'_> {
                 self.report(later.at(&protocol.span, "only `http1` is"));
             }
             let endpoints = self.endpoints(&name.value, &upstream.endpoints);
+            let tls = upstream.tls.as_ref().and_then(|tls| self.upstream_tls(tls, &endpoints));
             let balance = self.balance(upstream.balance.as_ref());
             let chain = self.chain(&upstream.uses, Place::Upstream).uses;
             let seats = chain.len() + usize::from(matches!(balance, plan::Balance::Policy(_)));
@@ -44,6 +44,7 @@ impl Check<'_> {
                 timeouts,
                 connections_max: limits.and_then(|limits| limits.connections).map(|max| clamp(max.0)),
                 requests_max: limits.and_then(|limits| limits.requests).map(|max| clamp(max.0)),
+                tls,
             });
         }
     }

@@ -13,6 +13,7 @@ use rcgen::{
 use rustls::crypto::aws_lc_rs::default_provider;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::server::WebPkiClientVerifier;
 use rustls::{
     ClientConfig, ClientConnection, HandshakeKind, RootCertStore, ServerConfig, ServerConnection, Stream,
     SupportedProtocolVersion,
@@ -157,6 +158,17 @@ impl Issued {
         Arc::new(self.serving_with(&[&TLS13, &TLS12]))
     }
 
+    /// As `serving`, to clients for whom this authority vouches.
+    pub fn serving_only(&self, clients: &Authority) -> Arc<ServerConfig> {
+        let mut roots = RootCertStore::empty();
+        roots.add(clients.0.der().clone()).expect("an authority");
+        let provider = Arc::new(default_provider());
+        let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider.clone()).build();
+        let builder = ServerConfig::builder_with_provider(provider).with_protocol_versions(&[&TLS13, &TLS12]);
+        let builder = builder.expect("versions").with_client_cert_verifier(verifier.expect("an authority"));
+        Arc::new(builder.with_single_cert(self.der(), self.key_der()).expect("a certificate to show"))
+    }
+
     pub fn serving_with(&self, versions: &[&'static SupportedProtocolVersion]) -> ServerConfig {
         ServerConfig::builder_with_provider(Arc::new(default_provider()))
             .with_protocol_versions(versions)
@@ -223,6 +235,16 @@ impl TlsSocket {
             Side::Server(server) => server.negotiated_key_exchange_group(),
         };
         group.map(|group| format!("{:?}", group.name())).unwrap_or_default()
+    }
+
+    /// Sends a record that is no data, as a late ticket is.
+    pub fn new_keys(&mut self) {
+        match &mut self.side {
+            Side::Client(client) => client.refresh_traffic_keys(),
+            Side::Server(server) => server.refresh_traffic_keys(),
+        }
+        .expect("TLS 1.3");
+        self.flush().expect("room for a record");
     }
 
     /// Says that no more comes. The socket stays open.

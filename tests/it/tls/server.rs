@@ -1,41 +1,12 @@
 //! TLS with clients: which certificate, which version, who may go on with which ticket, and how handshakes fail.
 
 use std::fmt::Write as _;
-use std::path::Path;
 use std::time::Duration;
 
-use tempfile::TempDir;
-
-use crate::harness::tls::{Authority, Issued, TLS12, TLS13, Wishes};
+use super::Folder;
+use crate::harness::tls::{Authority, TLS12, TLS13, Wishes};
 use crate::harness::wire::Cut;
 use crate::harness::{Client, Origin, Proxy, eventually, h2, origin};
-
-/// A folder of certificates and an authority for them.
-struct Folder {
-    dir: TempDir,
-    ca: Authority,
-}
-
-impl Folder {
-    fn new() -> Folder {
-        Folder { dir: tempfile::tempdir().unwrap(), ca: Authority::new("test authority") }
-    }
-
-    fn path(&self) -> &Path {
-        self.dir.path()
-    }
-
-    /// Writes a pair and says how a configuration names it.
-    fn put(&self, name: &str, issued: &Issued) -> String {
-        format!("{{ {} }}", issued.put(self.path(), name))
-    }
-
-    fn write(&self, name: &str, content: &str) -> String {
-        let path = self.path().join(name);
-        std::fs::write(&path, content).unwrap();
-        path.display().to_string()
-    }
-}
 
 /// Listeners with their `tls:`, everything to one origin.
 fn config(origin: &Origin, listeners: &[(&str, &str)]) -> String {
