@@ -119,6 +119,7 @@ pub struct Upstream {
     /// Requests in flight, process-wide; over it: 503 at once.
     pub requests_max: Option<usize>,
     pub tls: Option<UpstreamTls>,
+    pub protocol: Protocol,
 }
 
 /// How an upstream's endpoints are met by TLS.
@@ -130,6 +131,17 @@ pub struct UpstreamTls {
     pub authorities: Option<tls::pair::Authorities>,
     /// Who we say we are.
     pub pair: Option<Arc<tls::Pair>>,
+}
+
+/// What an upstream speaks.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Protocol {
+    #[default]
+    Http1,
+    /// With prior knowledge, or because TLS has settled on nothing else.
+    Http2,
+    /// As TLS settles it.
+    Auto,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

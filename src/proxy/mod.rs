@@ -6,6 +6,7 @@ pub mod connection;
 mod deliver;
 mod flow;
 pub mod lifecycle;
+mod reach;
 mod record;
 mod request_id;
 mod tunnel;

@@ -6,14 +6,14 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
 use crate::config::diagnostic::{Diagnostic, Span};
-use crate::config::plan::{self, Balance, PathPattern, Plan, Use};
+use crate::config::plan::{self, Balance, PathPattern, Plan, Protocol, Use};
 use crate::hook::{Recipe, RouteId, UpstreamId};
 use crate::listen::OFFERED;
 use crate::policy::catalogue;
 use crate::policy::routing::matching::Matcher;
 use crate::policy::routing::table::{BadRoute, RouteTable};
 use crate::policy::{self, Secrets};
-use crate::tls::client::Dial;
+use crate::tls::client::{Dial, H1, H2};
 use crate::tls::server::{Terms, Wanted};
 use crate::tls::{self, Mistake};
 use crate::upstream::directory::Directory;
@@ -142,7 +142,11 @@ fn dial(upstream: &plan::Upstream, kept: &mut tls::Kept) -> Result<Option<Arc<Di
         name: written.name.as_deref(),
         authorities: written.authorities.as_ref(),
         pair: written.pair.as_deref(),
-        protocols: &[b"http/1.1"],
+        protocols: match upstream.protocol {
+            Protocol::Http1 => &[H1],
+            Protocol::Http2 => &[H2],
+            Protocol::Auto => &[H2, H1],
+        },
     };
     Dial::new(&wanted, kept).map(Some).map_err(|mistake| unusable(mistake, &upstream.span))
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::compile::{Place, Snapshot};
 use crate::config::diagnostic::Diagnostic;
-use crate::config::plan::{FailurePage, StatusPattern, Timeouts};
+use crate::config::plan::{FailurePage, Protocol, StatusPattern, Timeouts};
 use crate::hook::{Chain, Policy, RouteFacts, RouteId, Seat, UpstreamId, WorkerParts};
 use crate::http::head::Head;
 use crate::policy::routing::matching::Matcher;
@@ -50,6 +50,7 @@ pub struct UpstreamAlive {
     pub requests_max: Option<usize>,
     /// `None`: endpoints are met in plain.
     pub dial: Option<Arc<Dial>>,
+    pub protocol: Protocol,
 }
 
 /// A policy in its seat, and the requests it is for.
@@ -99,6 +100,7 @@ impl Generation {
                 connections_max: plan.connections_max,
                 requests_max: plan.requests_max,
                 dial: compiled.dial.clone(),
+                protocol: plan.protocol,
             };
             put(&mut upstreams, compiled.id.0, Rc::new(alive));
         }

@@ -14,11 +14,19 @@ use rustls::{ClientConfig, DigitallySignedStruct, Error, SignatureScheme};
 use super::pair::Authorities;
 use super::{Digest, Kept, MinVersion, Mistake, Pair};
 
+/// HTTP/1.1, as ALPN calls it.
+pub const H1: &[u8] = b"http/1.1";
+
+/// HTTP/2 over TLS, as ALPN calls it.
+pub const H2: &[u8] = b"h2";
+
 /// How the endpoints of an upstream are met by TLS.
 pub struct Dial {
     /// What was settled on these terms is never used on others: a connection's key in the pool.
     pub number: u64,
-    pub config: Arc<ClientConfig>,
+    config: Arc<ClientConfig>,
+    /// The same, for HTTP/1.1 alone.
+    config_h1: Arc<ClientConfig>,
     /// The name to ask for and to verify; `None`: that of the endpoint.
     name: Option<ServerName<'static>>,
 }
@@ -67,10 +75,18 @@ impl Dial {
         };
         config.alpn_protocols = wanted.protocols.iter().map(|protocol| protocol.to_vec()).collect();
         let name = wanted.name.map(server_name).transpose()?;
+        let mut config_h1 = config.clone();
+        config_h1.alpn_protocols = vec![H1.to_vec()];
         let number = NUMBERS.fetch_add(1, Ordering::Relaxed);
-        let dial = Arc::new(Self { number, config: Arc::new(config), name });
+        let dial = Arc::new(Self { number, config: Arc::new(config), config_h1: Arc::new(config_h1), name });
         kept.dials.insert(digest, Arc::downgrade(&dial));
         Ok(dial)
+    }
+
+    /// What to shake hands with; `h1`: offer no other protocol.
+    #[must_use]
+    pub fn config(&self, h1: bool) -> Arc<ClientConfig> {
+        if h1 { self.config_h1.clone() } else { self.config.clone() }
     }
 
     /// The name to ask an endpoint for: the one that was written, the DNS name that led to it, at last its address.

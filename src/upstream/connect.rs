@@ -13,11 +13,20 @@ use crate::hook::Endpoint;
 use crate::tls::client::Dial;
 use crate::wire::{Address, Wire, memory};
 
+/// Which protocols are offered by ALPN.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Offer {
+    /// What the upstream may speak.
+    All,
+    /// It is known what the endpoint chooses.
+    Http1,
+}
+
 /// Connects to an endpoint until `deadline_ms` of the clock, the TLS handshake included. Cancel safe: a dropped future
 /// closes what it had opened.
 pub async fn connect(
     endpoint: &Endpoint,
-    tls: Option<&Dial>,
+    tls: Option<(&Dial, Offer)>,
     alarm: &Alarm,
     deadline_ms: u64,
 ) -> Result<Wire, Failure> {
@@ -30,11 +39,11 @@ pub async fn connect(
     dialled.await.unwrap_or_else(|| Err(Failure::with(Reason::ConnectTimeout, &endpoint.name)))
 }
 
-async fn reach(endpoint: &Endpoint, tls: Option<&Dial>) -> Result<Wire, Failure> {
+async fn reach(endpoint: &Endpoint, tls: Option<(&Dial, Offer)>) -> Result<Wire, Failure> {
     let failed = |error| Failure::with(Reason::ConnectFailed, format_args!("{}: {error}", endpoint.name));
     let wire = dial(&endpoint.address).await.map_err(failed)?;
     match tls {
-        Some(tls) => Box::pin(shake(wire, endpoint, tls)).await,
+        Some((tls, offer)) => Box::pin(shake(wire, endpoint, tls, offer)).await,
         None => Ok(wire),
     }
 }
@@ -52,13 +61,13 @@ async fn dial(address: &Address) -> io::Result<Wire> {
     }
 }
 
-async fn shake(wire: Wire, endpoint: &Endpoint, tls: &Dial) -> Result<Wire, Failure> {
+async fn shake(wire: Wire, endpoint: &Endpoint, tls: &Dial, offer: Offer) -> Result<Wire, Failure> {
     let address = if let Address::Ip(at) = &endpoint.address { Some(at.ip()) } else { None };
     let Some(name) = tls.name(endpoint.host.as_deref(), address) else {
         return Err(Failure::with(Reason::TlsFailed, format_args!("{}: no name to ask for", endpoint.name)));
     };
     let asked = name.to_str().into_owned();
-    match TlsConnector::from(tls.config.clone()).connect(name, wire).await {
+    match TlsConnector::from(tls.config(offer == Offer::Http1)).connect(name, wire).await {
         Ok(stream) => Ok(Wire::Tls(Box::new(TlsStream::Client(stream)))),
         Err(error) => {
             let why = explain(&error);

@@ -4,8 +4,9 @@
 
 pub mod connect;
 pub mod directory;
+pub mod h2;
 pub mod pool;
 pub mod repeat;
 pub mod resolve;
 
-pub use pool::{Connection, Pool};
+pub use pool::{Connection, Key, Pool};

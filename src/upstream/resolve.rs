@@ -260,6 +260,8 @@ mod tests {
             timeouts: plan::Timeouts::default(),
             connections_max: None,
             requests_max: None,
+            protocol: plan::Protocol::Http1,
+            tls: None,
         }
     }
 

@@ -47,6 +47,11 @@ pub(crate) fn dump(plan: &Plan) -> String {
         for endpoint in &upstream.endpoints {
             let _ = writeln!(out, "  endpoint {} weight {}", endpoint.address, endpoint.weight);
         }
+        if let Some(tls) = &upstream.tls {
+            let believed = tls.authorities.as_ref().map(|authorities| authorities.len());
+            let shown = tls.pair.as_ref().map(|pair| &pair.certificate.subject);
+            let _ = writeln!(out, "  tls as {:?}, {believed:?} authorities, shows {shown:?}", tls.name);
+        }
         let _ = writeln!(out, "  connections {:?} requests {:?}", upstream.connections_max, upstream.requests_max);
         timeouts(&mut out, &upstream.timeouts);
         chain(&mut out, "  use", &upstream.chain);

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use rcgen::{PKCS_ECDSA_P256_SHA256, date_time_ymd};
 
 use super::Folder;
+use crate::harness::h2_origin::H2Origin;
 use crate::harness::tls::{Authority, TLS12, TLS13};
 use crate::harness::{Client, Origin, Proxy, client, origin};
 
@@ -210,4 +211,39 @@ fn a_record_without_data_leaves_an_idle_connection_good_and_close_notify_does_no
     assert_eq!(asks("GET", "/close"), 1);
     assert_eq!(asks("GET", "/close"), 2);
     assert_eq!(asks("PATCH", "/"), 3);
+}
+
+#[test]
+fn http2_is_agreed_where_it_is_wanted() {
+    let folder = Folder::new();
+    let ca = folder.write("ca.pem", &folder.ca.pem());
+    let serving = |protocols: &[&[u8]]| {
+        let mut serving = folder.ca.issue(&["shop.test"]).serving_with(&[&TLS13]);
+        serving.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
+        Arc::new(serving)
+    };
+    let told = |proxy: &Proxy| client::get(proxy.addr(), "/").text();
+    let modern = H2Origin::tls(serving(&[b"h2", b"http/1.1"]));
+    let old = Origin::script_tls(serving(&[b"http/1.1"]), |conn| {
+        while conn.read_request().is_some() {
+            conn.send(origin::ok("one"));
+        }
+    });
+    let start = |endpoint: String, protocol: &str| {
+        let tls = format!("{{ ca: {ca}, name: shop.test }}, protocol: {protocol}");
+        Proxy::start(&config(&[format!("\"{endpoint}\"")], &tls))
+    };
+    for protocol in ["h2", "auto"] {
+        let proxy = start(modern.endpoint(), protocol);
+        assert_eq!(told(&proxy), "two", "{protocol}");
+        assert_eq!(told(&proxy), "two", "{protocol}");
+    }
+    let proxy = start(old.endpoint(), "auto");
+    for _ in 0..4 {
+        assert_eq!(told(&proxy), "one");
+    }
+    assert_eq!(told(&start(old.endpoint(), "http1")), "one");
+    let proxy = start(old.endpoint(), "h2");
+    assert_eq!(client::get(proxy.addr(), "/").status, 502);
+    proxy.wait_for_failures("tls_failed", 1);
 }
