@@ -3,7 +3,7 @@
 //! The client is told what it may know and the request's id; reasons and details stay in the log.
 
 use super::flow::ResponseFlow;
-use super::{Exchange, Source};
+use super::{Exchange, Source, grpc};
 use crate::failure::{Failure, Reason};
 use crate::hook::{Answer, Hook};
 use crate::http::h1::write::reason_phrase;
@@ -74,9 +74,10 @@ pub(super) async fn settle(exchange: &mut Exchange, obtained: Result<(), Failure
         fail(exchange, failure);
     }
     if !std::mem::take(&mut exchange.needs_page) {
-        return;
+        return grpc::settle(exchange);
     }
     write_page(exchange);
+    grpc::settle(exchange);
     if exchange.speaks(Hook::FailurePage)
         && let Err(failure) = exchange.edit(Hook::FailurePage).await
     {
@@ -92,6 +93,7 @@ pub(super) fn settle_late(exchange: &mut Exchange, edited: Result<bool, Failure>
     if std::mem::take(&mut exchange.needs_page) {
         write_page(exchange);
     }
+    grpc::settle(exchange);
 }
 
 fn fail(exchange: &mut Exchange, failure: Failure) {

@@ -1,7 +1,7 @@
 //! A response's head and body to the client, to the last byte; and what then becomes of both connections.
 
 use super::flow::{Event, ResponseFlow};
-use super::{Exchange, Source, tunnel};
+use super::{Exchange, Source, grpc, tunnel};
 use crate::clock;
 use crate::drain::Level;
 use crate::failure::{Failure, Fault, Reason};
@@ -180,9 +180,9 @@ fn queue_head(exchange: &mut Exchange, keep: bool) -> Length {
 async fn break_off(exchange: &mut Exchange, failure: &Failure, length: Length) -> Ending {
     exchange.record.fail(failure);
     exchange.count_upstream();
-    exchange.flows.upstream = None;
+    let code = exchange.flows.upstream.take().and_then(|upstream| upstream.http.reset_code());
     if exchange.flows.client.http.is_stream() {
-        return Ending::Reset;
+        return break_off_stream(exchange, failure, code).await;
     }
     if failure.reason().fault() != Fault::Upstream {
         // Where the close is what ends a body, an orderly one would say that this was all of it.
@@ -192,6 +192,20 @@ async fn break_off(exchange: &mut Exchange, failure: &Failure, length: Length) -
     exchange.flows.limits.total_at = clock::NEVER;
     let flushed = exchange.flows.event(&mut exchange.response).await;
     if length == Length::Close || flushed.is_err() { Ending::Reset } else { Ending::Close }
+}
+
+/// By HTTP/2 a reset says that this was not all, and why, if the upstream has said so; gRPC has words of its own.
+async fn break_off_stream(exchange: &mut Exchange, failure: &Failure, code: Option<u32>) -> Ending {
+    let words = grpc::last_words(exchange, failure).filter(|_| failure.reason().fault() != Fault::Client);
+    let (Some(words), None) = (words, code) else {
+        exchange.flows.client.http.reset(code);
+        return Ending::Close;
+    };
+    exchange.flows.client.http.queue_end(true, Some(&words));
+    exchange.flows.response = ResponseFlow::Ended;
+    exchange.flows.limits.total_at = clock::NEVER;
+    let flushed = exchange.flows.event(&mut exchange.response).await;
+    if flushed.is_err() { Ending::Reset } else { Ending::Close }
 }
 
 /// The upstream's connection serves again only if nothing is left on it, either way. It is given back, and its limits

@@ -94,7 +94,7 @@ impl Open {
     fn close(&mut self, ending: &deliver::Ending) -> Option<Box<Client>> {
         let mut exchange = self.0.take()?;
         if matches!(ending, deliver::Ending::Reset) {
-            exchange.flows.client.http.abort();
+            exchange.flows.client.http.reset(None);
         }
         record_and_log(&mut exchange, false);
         Some(exchange.flows.client)

@@ -5,6 +5,7 @@ mod attempt;
 pub mod connection;
 mod deliver;
 mod flow;
+mod grpc;
 pub mod lifecycle;
 mod reach;
 mod record;

@@ -36,6 +36,8 @@ pub struct Http2 {
     bytes_out: u64,
     /// The other side did not begin with this stream, so that it may be repeated.
     refused: bool,
+    /// Why the other side has reset it.
+    code: Option<u32>,
     /// The connection to an upstream, and the stream's number on it.
     cork: Option<Cork>,
     number: u32,
@@ -95,6 +97,7 @@ impl Http2 {
             bytes_in: 0,
             bytes_out: 0,
             refused: false,
+            code: None,
             cork: None,
             number: 0,
             unread: Bytes::new(),
@@ -111,6 +114,12 @@ impl Http2 {
     #[must_use]
     pub fn was_refused(&self) -> bool {
         self.refused
+    }
+
+    /// The code with which the other side has reset the stream.
+    #[must_use]
+    pub fn reset_code(&self) -> Option<u32> {
+        self.code
     }
 
     /// Reads a response's head, final or interim.
@@ -296,10 +305,11 @@ impl Http2 {
     }
 
     /// Resets the stream: the other side must not take what it got for the whole.
-    pub fn abort(&mut self) {
+    pub fn reset(&mut self, code: Option<u32>) {
+        let code = code.map_or(Code::INTERNAL_ERROR, Code::from);
         match (&mut self.send, &mut self.heads) {
-            (Some(send), _) => send.send_reset(Code::INTERNAL_ERROR),
-            (None, Heads::Answer(respond)) => respond.send_reset(Code::INTERNAL_ERROR),
+            (Some(send), _) => send.send_reset(code),
+            (None, Heads::Answer(respond)) => respond.send_reset(code),
             _ => {}
         }
     }
@@ -355,6 +365,9 @@ impl Http2 {
         //# Requests that have not been processed have not failed; clients MAY automatically retry them, even those with
         //# non-idempotent methods.
         let beyond = self.cork.as_ref().is_some_and(|cork| self.number > cork.last_stream());
+        if error.is_reset() && error.is_remote() {
+            self.code = error.reason().map(u32::from);
+        }
         self.refused |= beyond || error.reason() == Some(Code::REFUSED_STREAM);
         ReadError::Io(io::Error::other(error.to_string()))
     }

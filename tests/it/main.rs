@@ -17,6 +17,7 @@ mod drain;
 mod failure_pages;
 mod fields;
 mod framing;
+mod grpc;
 mod h2;
 mod h2_upstream;
 mod harness;
