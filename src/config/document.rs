@@ -3,6 +3,8 @@
 //! Only this room's types and policy options derive `Deserialize`. Nothing is resolved here: names are strings, and a
 //! mistake in one entry leaves the others readable, so that all mistakes are told together.
 
+mod tls;
+
 use std::borrow::Cow;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -10,10 +12,12 @@ use serde::Deserialize;
 
 use super::node::{Entry, Node, Value};
 use super::options::Options;
-use super::shapes::{AccessLog, Balance, Bind, Condition, Endpoint, Later, Texts, To, Use, Via, Whole};
+use super::shapes::{AccessLog, Balance, Bind, Condition, Endpoint, Later, Texts, To, UpstreamTls, Use, Via, Whole};
 use super::spanned::{Entries, Spanned};
 use super::units::{Period, Size};
 use crate::limits;
+
+pub use tls::{CertificateFiles, ClientCertificate, Demand, ListenerTls, UpstreamTlsTable};
 
 /// A Gatewright configuration.
 #[derive(Debug, Default, JsonSchema)]
@@ -142,11 +146,11 @@ pub struct Listener {
     /// Failure pages of this listener.
     #[serde(default)]
     pub failure_pages: Pages,
+    /// TLS: certificates, and what is asked of clients. Without it the listener speaks plain HTTP.
+    pub tls: Option<Spanned<ListenerTls>>,
     /// Trusted neighbours begin with a PROXY header (version 1 or 2), which says who the client is; one that does not is
     /// closed. Others are clients as usual, and a header of theirs is garbage. Default: false.
     pub proxy_protocol: Option<Spanned<bool>>,
-    #[schemars(skip)]
-    pub(super) tls: Option<Later>,
 }
 
 /// `forwarded:` of a listener.
@@ -190,7 +194,7 @@ pub enum EncodedSlash {
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ListenerTimeouts {
-    /// For a whole head. Default: 10s.
+    /// For a whole head; before it, for a whole TLS handshake. Default: 10s.
     pub head: Option<Spanned<Period>>,
     /// Between two requests. Default: 75s.
     pub idle: Option<Spanned<Period>>,
@@ -227,8 +231,8 @@ pub struct Upstream {
     /// Policies of every attempt at this upstream.
     #[serde(default, rename = "use")]
     pub uses: Vec<Spanned<Use>>,
-    #[schemars(skip)]
-    pub(super) tls: Option<Later>,
+    /// TLS with the endpoints: `true`, or a table. Without it they are met in plain.
+    pub tls: Option<Spanned<UpstreamTls>>,
     /// Begin each connection with a PROXY header that says who the client is. Such a connection serves one request: it
     /// belongs to one client. Default: none.
     pub proxy_protocol: Option<Spanned<ProxyVersion>>,

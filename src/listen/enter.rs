@@ -2,31 +2,16 @@
 //! hook, in this order. What comes out knows which version of HTTP it speaks.
 
 use std::future::Future;
-use std::pin::Pin;
-use std::rc::Rc;
 use std::task::Poll;
 
 use super::accept::{Counted, Door};
-use super::proxy_header;
+use super::h1::Settings;
+use super::{proxy_header, tls};
 use crate::clock::{self, Alarm};
 use crate::drain::Level;
 use crate::failure::Reason;
-use crate::hook::{ClientFacts, Hook};
+use crate::hook::{ClientFacts, HelloFacts, Hook, Verdict};
 use crate::wire::Wire;
-
-/// Asks whether a client may come in, at `connection` and at `client_hello`: gives the newcomer back, or the reason why
-/// its connection is closed.
-pub type Greet = Rc<dyn Fn(Hook, Box<Newcomer>) -> Greeted>;
-
-/// The question as a future.
-pub type Greeted = Pin<Box<dyn Future<Output = Result<Box<Newcomer>, Reason>>>>;
-
-/// Who has connected and has asked nothing yet.
-pub struct Newcomer {
-    /// The listener's place in the plan that runs.
-    pub listener: usize,
-    pub facts: ClientFacts,
-}
 
 /// A client that may ask.
 pub(super) struct Entered {
@@ -37,54 +22,74 @@ pub(super) struct Entered {
 
 /// Which version of HTTP a connection speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Protocol {
+pub enum Protocol {
     Http1,
+    Http2,
 }
 
-/// Lets a client in, or closes its connection. All of it takes no longer than a head may.
-pub(super) async fn enter(wire: Wire, facts: ClientFacts, door: &Door) -> Option<Entered> {
-    let until = clock::now() + clock::millis(door.settings.borrow().timeouts.head);
-    let alarm = Alarm::new();
-    let guard = door.drain.guard();
-    let mut entering = std::pin::pin!(pass(wire, facts, door));
-    let entered = std::future::poll_fn(|cx| match entering.as_mut().poll(cx) {
-        Poll::Pending if guard.poll_level(cx) == Level::Cut => Poll::Ready(Err(Reason::Draining)),
-        Poll::Pending if alarm.poll(cx, until) => Poll::Ready(Err(Reason::HeadTimeout)),
-        entered => entered,
-    });
-    match entered.await {
-        Ok(entered) => Some(entered),
-        Err(reason) => {
-            (door.count)(door.settings.borrow().id, Counted::Refused(reason));
-            None
-        }
-    }
-}
+/// What clients are offered by ALPN, the preferred one first.
+pub const OFFERED: &[(&[u8], Protocol)] = &[(b"h2", Protocol::Http2), (b"http/1.1", Protocol::Http1)];
 
-async fn pass(mut wire: Wire, mut facts: ClientFacts, door: &Door) -> Result<Entered, Reason> {
+/// Lets a client in, or closes its connection.
+pub(super) async fn enter(mut wire: Wire, mut facts: ClientFacts, door: &Door) -> Option<Entered> {
     let settings = door.settings.borrow().clone();
-    if settings.proxy_protocol && facts.trusted {
-        let neighbour = facts.address();
-        facts = match proxy_header::receive(&mut wire, facts, &settings).await {
+    if settings.proxy_protocol || settings.greets {
+        facts = match within(meet(&mut wire, facts, door, &settings), door, &settings).await {
             Ok(facts) => facts,
-            Err(failure) => {
-                if failure.reason() == Reason::BadProxyHeader {
-                    tracing::info!(listener = %settings.name, %neighbour, %failure, "closed");
-                }
-                return Err(failure.reason());
+            Err(reason) => {
+                (door.count)(settings.id, Counted::Refused(reason));
+                return None;
             }
         };
     }
+    let terms = settings.tls.clone();
     drop(settings);
-    let facts = if door.settings.borrow().greets { greet(Hook::Connection, facts, door).await? } else { facts };
-    Ok(Entered { wire, facts, protocol: Protocol::Http1 })
+    match terms {
+        Some(terms) => tls::shake(wire, facts, door, &terms).await,
+        None => Some(Entered { wire, facts, protocol: Protocol::Http1 }),
+    }
 }
 
-async fn greet(hook: Hook, facts: ClientFacts, door: &Door) -> Result<ClientFacts, Reason> {
-    let Some(greet) = &door.greet else { return Ok(facts) };
-    let listener = door.settings.borrow().index;
-    let newcomer = greet(hook, Box::new(Newcomer { listener, facts })).await?;
-    Ok(newcomer.facts)
+/// Meets a client: reads whom a trusted neighbour speaks for, and asks at `connection`.
+async fn meet(
+    wire: &mut Wire,
+    mut facts: ClientFacts,
+    door: &Door,
+    settings: &Settings,
+) -> Result<ClientFacts, Reason> {
+    if settings.proxy_protocol && facts.trusted {
+        let neighbour = facts.address();
+        facts = proxy_header::receive(wire, facts, settings).await.map_err(|failure| {
+            if failure.reason() == Reason::BadProxyHeader {
+                tracing::info!(listener = %settings.name, %neighbour, %failure, "closed");
+            }
+            failure.reason()
+        })?;
+    }
+    let no_hello = HelloFacts::default;
+    let Some(asking) = (door.ask)(Hook::Connection, &facts, &no_hello) else { return Ok(facts) };
+    match asking.await {
+        Ok(Verdict::Close) => Err(Reason::PolicyRefused),
+        Ok(_) => Ok(facts),
+        Err(failure) => Err(failure.reason()),
+    }
+}
+
+/// Waits for no longer than a head may take, and not once all is cut.
+async fn within<T>(
+    meeting: impl Future<Output = Result<T, Reason>>,
+    door: &Door,
+    settings: &Settings,
+) -> Result<T, Reason> {
+    let until = clock::now() + clock::millis(settings.timeouts.head);
+    let (guard, alarm) = (door.drain.guard(), Alarm::new());
+    let mut meeting = std::pin::pin!(meeting);
+    std::future::poll_fn(|cx| match meeting.as_mut().poll(cx) {
+        Poll::Pending if guard.poll_level(cx) == Level::Cut => Poll::Ready(Err(Reason::Draining)),
+        Poll::Pending if alarm.poll(cx, until) => Poll::Ready(Err(Reason::HeadTimeout)),
+        met => met,
+    })
+    .await
 }
 
 // === impl Door ===
@@ -93,6 +98,16 @@ impl Door {
     /// Whether there is nothing to pass: no PROXY header, no policy that speaks at `connection`, no TLS.
     pub(super) fn is_open(&self) -> bool {
         let settings = self.settings.borrow();
-        !settings.greets && !settings.proxy_protocol
+        !settings.greets && !settings.proxy_protocol && settings.tls.is_none()
+    }
+}
+
+// === impl Protocol ===
+
+impl Protocol {
+    /// What ALPN has settled on; a client without ALPN speaks HTTP/1.1.
+    pub(super) fn of(alpn: Option<&[u8]>) -> Self {
+        let agreed = OFFERED.iter().find(|(name, _)| Some(*name) == alpn);
+        agreed.map_or(Self::Http1, |(_, protocol)| *protocol)
     }
 }

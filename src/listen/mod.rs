@@ -9,6 +9,8 @@ pub mod h1;
 mod h2;
 mod proxy_header;
 pub mod reply;
+mod tls;
 
-pub use enter::{Greet, Greeted, Newcomer};
+pub use accept::Ask;
+pub use enter::{OFFERED, Protocol};
 pub use h1::{Client, Serve, Settings};

@@ -57,14 +57,16 @@ pub fn door(name: &str, open_max: usize, serve: Serve, drain: Drain) -> Door {
         proxy_protocol: false,
         announces: false,
         greets: false,
+        tls: None,
     };
     Door {
         settings: Rc::new(RefCell::new(Rc::new(settings))),
         serve,
         drain,
         open: Arc::new(AtomicUsize::new(0)),
+        ask: Rc::new(|_, _, _| None),
+        shaken: Rc::new(|_, _| {}),
         count: Rc::new(|_, _| {}),
-        greet: None,
     }
 }
 

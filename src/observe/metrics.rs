@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use super::grown::Grown;
+use super::handshake::{SHAKEN, Shaken, Unshaken};
 use super::observed::Observed;
 use super::open_metrics::{Family, Kind};
 use crate::failure::Reason;
@@ -33,6 +34,8 @@ families! {
     CONNECTIONS_ACCEPTED = "gatewright_connections_accepted_total", Counter, ["listener"], "Connections accepted.";
     CONNECTIONS_REFUSED = "gatewright_connections_refused_total", Counter, ["listener" "reason"], "Connections closed before their first request, by reason.";
     CONNECTIONS = "gatewright_connections", Gauge, ["listener"], "Open client connections.";
+    HANDSHAKES = "gatewright_tls_handshakes_total", Counter, ["listener" "version" "cipher" "resumed"], "TLS handshakes with clients.";
+    HANDSHAKE_FAILURES = "gatewright_tls_handshake_failures_total", Counter, ["listener" "reason"], "TLS handshakes with clients that failed.";
     FAILURES = "gatewright_failures_total", Counter, ["reason"], "Exchanges that failed, by reason.";
     POLICY_OBSERVED = "gatewright_policy_observed_total", Counter, ["policy" "hook" "verdict"], "What policies in observe mode would have decided.";
     BYTES = "gatewright_bytes_total", Counter, ["side" "direction"], "Bytes of messages, as sent and received.";
@@ -122,6 +125,8 @@ pub(super) struct ListenerCounts {
     pub(super) accepted: Count,
     pub(super) closed: Count,
     pub(super) refused: FailureCounts,
+    pub(super) shaken: [Count; SHAKEN],
+    pub(super) unshaken: [Count; Unshaken::ALL.len()],
 }
 
 pub(super) struct FailureCounts(pub(super) [Count; Reason::ALL.len()]);
@@ -210,6 +215,18 @@ impl WorkerMetrics {
     pub fn refused(&self, listener: u32, reason: Reason) {
         let counts = self.listeners.get(listener as usize);
         if let Some(count) = counts.and_then(|counts| counts.refused.0.get(reason as usize)) {
+            count.add(1);
+        }
+    }
+
+    /// A client's TLS handshake has ended.
+    pub fn handshake(&self, listener: u32, outcome: Result<Shaken, Unshaken>) {
+        let Some(counts) = self.listeners.get(listener as usize) else { return };
+        let count = match outcome {
+            Ok(shaken) => counts.shaken.get(shaken.index()),
+            Err(unshaken) => counts.unshaken.get(unshaken as usize),
+        };
+        if let Some(count) = count {
             count.add(1);
         }
     }

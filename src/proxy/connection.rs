@@ -1,49 +1,46 @@
-//! A client's connection before its first request: what policies see of it at `connection` and `client_hello`.
+//! What policies see of a client before there is a request: at `connection` and at `client_hello`.
 
 use std::rc::Rc;
 use std::sync::Arc;
 
-use super::Parts;
-use crate::failure::Reason;
+use crate::failure::Failure;
 use crate::hook::table::may;
-use crate::hook::{ClientFacts, Hook, Refused, Row, Verdict, View};
-use crate::listen::Newcomer;
-use crate::snapshot::Generation;
+use crate::hook::{ClientFacts, HelloFacts, Hook, Refused, Row, Verdict, View};
+use crate::observe::metrics::WorkerMetrics;
+use crate::snapshot::Lane;
 
-/// A connection that nobody has asked anything by yet.
+/// A connection, as policies see it.
 struct Connection {
-    parts: Rc<Parts>,
+    facts: ClientFacts,
+    hello: Option<HelloFacts>,
     row: &'static Row,
-    newcomer: Box<Newcomer>,
+    metrics: Arc<WorkerMetrics>,
 }
 
-/// Asks the policies of file and listener whether a client may come in; what they say nothing about may.
-pub async fn greet(
-    parts: Rc<Parts>,
-    generation: Rc<Generation>,
+/// Whether a policy of the lane speaks at this hook of a connection.
+#[must_use]
+pub fn speaks(lane: &Lane, hook: Hook) -> bool {
+    lane.chain.speaks(hook, lane.unconditional())
+}
+
+/// Asks the policies of a listener about a client. A policy that stands under a `when` is not asked: there is no request
+/// that it could be about.
+pub async fn ask(
+    lane: Rc<Lane>,
+    metrics: Arc<WorkerMetrics>,
     hook: Hook,
-    newcomer: Box<Newcomer>,
-) -> Result<Box<Newcomer>, Reason> {
-    let Some(lane) = generation.entry(newcomer.listener).cloned() else { return Err(Reason::Draining) };
-    drop(generation);
-    let mut connection = Connection { parts, row: hook.row(), newcomer };
-    let said = lane.chain.run(hook, &mut connection, lane.unconditional()).await;
-    let Connection { newcomer, .. } = connection;
-    match said {
-        Ok(said) if matches!(said.verdict, Verdict::Close) => {
-            let seat = said.seat.and_then(|seat| lane.chain.seats().get(usize::from(seat)));
-            let policy = seat.map_or("", |seat| &*seat.name);
-            let ClientFacts { listener, address_text, .. } = &newcomer.facts;
-            tracing::debug!(%listener, client = %address_text, policy, hook = hook.name(), "closed");
-            Err(Reason::PolicyRefused)
-        }
-        Ok(_) => Ok(newcomer),
-        Err(failure) => {
-            let ClientFacts { listener, address_text, .. } = &newcomer.facts;
-            tracing::info!(%listener, client = %address_text, %failure, hook = hook.name(), "closed");
-            Err(failure.reason())
-        }
+    facts: ClientFacts,
+    hello: Option<HelloFacts>,
+) -> Result<Verdict, Failure> {
+    let mut connection = Connection { facts, hello, row: hook.row(), metrics };
+    let said = lane.chain.run(hook, &mut connection, lane.unconditional()).await?;
+    if let (Verdict::Close, Some(seat)) =
+        (&said.verdict, said.seat.and_then(|seat| lane.chain.seats().get(seat as usize)))
+    {
+        let ClientFacts { listener, address_text, .. } = &connection.facts;
+        tracing::debug!(%listener, client = %address_text, policy = %seat.name, hook = hook.name(), "closed");
     }
+    Ok(said.verdict)
 }
 
 // === impl Connection ===
@@ -54,11 +51,16 @@ impl View for Connection {
     }
 
     fn would(&mut self, policy: &Arc<str>, verdict: &'static str) {
-        self.parts.metrics.observed(policy, self.row.name, verdict);
+        self.metrics.observed(policy, self.row.name, verdict);
     }
 
     fn client(&self) -> Result<&ClientFacts, Refused> {
         Refused::unless(self.row.reads, may::CLIENT, Refused::NotHere)?;
-        Ok(&self.newcomer.facts)
+        Ok(&self.facts)
+    }
+
+    fn hello(&self) -> Result<&HelloFacts, Refused> {
+        Refused::unless(self.row.reads, may::HELLO, Refused::NotHere)?;
+        self.hello.as_ref().ok_or(Refused::NotHere)
     }
 }

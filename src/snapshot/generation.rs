@@ -9,6 +9,7 @@ use crate::config::plan::{FailurePage, Protocol, StatusPattern, Timeouts};
 use crate::hook::{Chain, Policy, RouteFacts, RouteId, Seat, UpstreamId, WorkerParts};
 use crate::http::head::Head;
 use crate::policy::routing::matching::Matcher;
+use crate::tls::client::Dial;
 use crate::wire::proxy_header;
 
 /// What exchanges of one worker stand on. An exchange holds it until its end, so a reload never changes it under one.
@@ -50,6 +51,8 @@ pub struct UpstreamAlive {
     pub requests_max: Option<usize>,
     /// The PROXY header that begins each connection.
     pub proxy_protocol: Option<proxy_header::Version>,
+    /// `None`: endpoints are met in plain.
+    pub dial: Option<Arc<Dial>>,
     pub protocol: Protocol,
 }
 
@@ -100,6 +103,7 @@ impl Generation {
                 connections_max: plan.connections_max,
                 requests_max: plan.requests_max,
                 proxy_protocol: plan.proxy_protocol,
+                dial: compiled.dial.clone(),
                 protocol: plan.protocol,
             };
             put(&mut upstreams, compiled.id.0, Rc::new(alive));

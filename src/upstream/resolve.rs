@@ -262,6 +262,7 @@ mod tests {
             requests_max: None,
             proxy_protocol: None,
             protocol: plan::Protocol::Http1,
+            tls: None,
         }
     }
 

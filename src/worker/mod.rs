@@ -18,16 +18,16 @@ pub use mailbox::{DoorPlan, LogPlan, Mailbox, Message};
 use crate::clock;
 use crate::config::plan;
 use crate::drain::{Drain, Level};
-use crate::failure::Reason;
 use crate::hook::{Hook, WorkerParts};
 use crate::http::forwarded::Lines;
 use crate::limits::{DRAIN_LIMIT_MS, LISTENER_CONNECTIONS_MAX, POOL_SWEEP_MS, WORKER_STACK_BYTES};
 use crate::listen::accept::{self, Counted, Door};
-use crate::listen::{Greet, Serve, Settings};
+use crate::listen::{Ask, Serve, Settings};
 use crate::observe::access_log::AccessLog;
 use crate::observe::metrics::Metrics;
 use crate::proxy::{Exchange, Parts, connection, lifecycle};
 use crate::snapshot::{Generation, Lane, Snapshot};
+use crate::tls::server::Terms;
 use crate::upstream::Pool;
 use crate::upstream::directory::{Directory, Seen};
 use crate::wire::Address;
@@ -234,19 +234,32 @@ impl Worker {
         }
     }
 
+    /// The generation that serves what comes by a door.
+    fn standing(&self, standing: &RefCell<Standing>) -> Option<Rc<Generation>> {
+        match &*standing.borrow() {
+            Standing::Open => self.current.borrow().clone(),
+            Standing::Gone(last) => Some(last.clone()),
+            Standing::Over => None,
+        }
+    }
+
     fn door(self: &Rc<Self>, open: &OpenDoor, count: Arc<AtomicUsize>) -> Door {
         let (worker, standing) = (self.clone(), open.standing.clone());
         let serve: Serve = Rc::new(move |client, head| {
-            let Some(generation) = worker.generation(&standing.borrow()) else { return Box::pin(async { None }) };
+            let Some(generation) = worker.standing(&standing) else { return Box::pin(async { None }) };
             Box::pin(lifecycle::serve(Exchange::new(worker.parts.clone(), generation, client, head)))
         });
-        let (worker, standing) = (self.clone(), open.standing.clone());
-        let greet: Greet = Rc::new(move |hook, newcomer| match worker.generation(&standing.borrow()) {
-            Some(generation) => Box::pin(connection::greet(worker.parts.clone(), generation, hook, newcomer)),
-            None => Box::pin(async { Err(Reason::Draining) }),
+        let (worker, standing, settings) = (self.clone(), open.standing.clone(), open.settings.clone());
+        let ask: Ask = Rc::new(move |hook, facts, hello| {
+            let generation = worker.standing(&standing)?;
+            let lane = generation.entry(settings.borrow().index).filter(|lane| connection::speaks(lane, hook))?;
+            let hello = (hook == Hook::ClientHello).then(hello);
+            Some(Box::pin(connection::ask(lane.clone(), worker.parts.metrics.clone(), hook, facts.clone(), hello)))
         });
-        let metrics = self.parts.metrics.clone();
+        let (metrics, counted) = (self.parts.metrics.clone(), self.parts.metrics.clone());
         Door {
+            ask,
+            shaken: Rc::new(move |id, outcome| counted.handshake(id, outcome)),
             settings: open.settings.clone(),
             serve,
             drain: open.drain.clone(),
@@ -256,15 +269,6 @@ impl Worker {
                 Counted::Closed => metrics.closed(id),
                 Counted::Refused(reason) => metrics.refused(id, reason),
             }),
-            greet: Some(greet),
-        }
-    }
-
-    fn generation(&self, standing: &Standing) -> Option<Rc<Generation>> {
-        match standing {
-            Standing::Open => self.current.borrow().clone(),
-            Standing::Gone(last) => Some(last.clone()),
-            Standing::Over => None,
         }
     }
 }
@@ -282,7 +286,8 @@ fn memory_name(address: &Address) -> Arc<str> {
 }
 
 fn settings(index: usize, listener: &plan::Listener, id: u32, generation: &Generation) -> Settings {
-    let greets = |lane: &Rc<Lane>| lane.chain.speaks(Hook::Connection, lane.unconditional());
+    let greets = |lane: &Rc<Lane>| connection::speaks(lane, Hook::Connection);
+    let tls: Option<Arc<Terms>> = generation.snapshot.tls.get(index).cloned().flatten();
     Settings {
         proxy_protocol: listener.proxy_protocol,
         announces: generation.snapshot.plan.upstreams.iter().any(|upstream| upstream.proxy_protocol.is_some()),
@@ -295,5 +300,6 @@ fn settings(index: usize, listener: &plan::Listener, id: u32, generation: &Gener
         lines: Lines::new(&listener.rules.forwarded),
         timeouts: listener.timeouts,
         trusted: listener.trusted.clone(),
+        tls,
     }
 }

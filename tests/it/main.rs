@@ -32,4 +32,5 @@ mod storm;
 mod strict_responses;
 mod strictness;
 mod timeouts;
+mod tls;
 mod upgrade;

@@ -37,7 +37,6 @@ impl Check<'_> {
             bound.push((Address::Unix(path.clone()), &socket.span));
         }
         for (name, listener) in &document.listeners.0 {
-            self.later("tls", listener.tls.as_ref());
             let bind = self.bind(&listener.bind.span, &listener.bind.value.0);
             if let Some(bind) = &bind {
                 self.bound_once(bind, &listener.bind.span, &mut bound);
@@ -55,6 +54,7 @@ impl Check<'_> {
             let connections = listener.limits.as_ref().and_then(|limits| limits.connections);
             let chain = self.chain(&listener.uses, Place::Listener).uses;
             let failure_pages = self.pages(&listener.failure_pages);
+            let tls = listener.tls.as_ref().and_then(|tls| self.listener_tls(&tls.value));
             let Some(bind) = bind else { continue };
             self.plan.listeners.push(plan::Listener {
                 name: name.value.clone(),
@@ -67,6 +67,7 @@ impl Check<'_> {
                 connections_max: connections.map(|max| clamp(max.0)),
                 chain,
                 failure_pages,
+                tls,
             });
         }
         let mut nodes = self.sources.files().iter().filter_map(|file| file.node.as_ref());

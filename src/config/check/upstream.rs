@@ -4,7 +4,7 @@ use super::super::codes;
 use super::super::diagnostic::Diagnostic;
 use super::super::document::{self, Protocol, ProxyVersion};
 use super::super::plan;
-use super::super::shapes::{Balance, Endpoint};
+use super::super::shapes::{Balance, Endpoint, UpstreamTls};
 use super::super::spanned::Spanned;
 use super::chain::Place;
 use super::{Check, clamp};
@@ -22,14 +22,17 @@ const BALANCES_LATER: [&str; 4] = ["peak_ewma", "maglev", "sticky", "priority"];
 impl Check<'_> {
     pub(super) fn upstreams(&mut self) {
         for (name, upstream) in &self.document.upstreams.0 {
-            self.later("tls", upstream.tls.as_ref());
             self.later("health", upstream.health.as_ref());
-            let protocol = self.protocol(upstream.protocol.as_ref());
-            if let (Some(version), true) = (&upstream.proxy_protocol, protocol != plan::Protocol::Http1) {
-                let shared = "a PROXY header names one client, and a connection by HTTP/2 serves many";
-                self.bad_value(&version.span, shared, "leave one of `proxy_protocol` and `protocol` out");
-            }
             let endpoints = self.endpoints(&name.value, &upstream.endpoints);
+            let tls = upstream.tls.as_ref().and_then(|tls| self.upstream_tls(tls, &endpoints));
+            let mut protocol = self.protocol(upstream.protocol.as_ref(), upstream.tls.as_ref());
+            if let Some(version) = &upstream.proxy_protocol {
+                if protocol == plan::Protocol::Http2 {
+                    let shared = "a PROXY header names one client, and a connection by HTTP/2 serves many";
+                    self.bad_value(&version.span, shared, "leave one of `proxy_protocol` and `protocol` out");
+                }
+                protocol = plan::Protocol::Http1;
+            }
             let balance = self.balance(upstream.balance.as_ref());
             let chain = self.chain(&upstream.uses, Place::Upstream).uses;
             let seats = chain.len() + usize::from(matches!(balance, plan::Balance::Policy(_)));
@@ -49,18 +52,25 @@ impl Check<'_> {
                 }),
                 connections_max: limits.and_then(|limits| limits.connections).map(|max| clamp(max.0)),
                 requests_max: limits.and_then(|limits| limits.requests).map(|max| clamp(max.0)),
+                tls,
                 protocol,
             });
         }
     }
 
-    fn protocol(&mut self, written: Option<&Spanned<Protocol>>) -> plan::Protocol {
+    fn protocol(&mut self, written: Option<&Spanned<Protocol>>, tls: Option<&Spanned<UpstreamTls>>) -> plan::Protocol {
         let Some(written) = written else { return plan::Protocol::Http1 };
-        match written.value {
-            Protocol::Http1 | Protocol::Auto => plan::Protocol::Http1,
-            Protocol::H2c => plan::Protocol::Http2,
-            Protocol::H2 => {
-                self.bad_value(&written.span, "`h2` is HTTP/2 by TLS", "without TLS write `protocol: h2c`");
+        let tls = tls.filter(|tls| !matches!(tls.value, UpstreamTls::On(false)));
+        match (written.value, tls) {
+            (Protocol::Http1, _) | (Protocol::Auto, None) => plan::Protocol::Http1,
+            (Protocol::Auto, Some(_)) => plan::Protocol::Auto,
+            (Protocol::H2c, None) | (Protocol::H2, Some(_)) => plan::Protocol::Http2,
+            (Protocol::H2c, Some(_)) => {
+                self.bad_value(&written.span, "`h2c` is HTTP/2 without TLS", "with TLS write `protocol: h2`");
+                plan::Protocol::Http2
+            }
+            (Protocol::H2, None) => {
+                self.bad_value(&written.span, "`h2` is HTTP/2 by TLS", "add `tls: true`, or write `protocol: h2c`");
                 plan::Protocol::Http2
             }
         }
