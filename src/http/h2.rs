@@ -1,7 +1,7 @@
 //! Heads and trailers between our form and that of HTTP/2 (RFC 9113 section 8): what h2's frames carry, and nothing that
 //! HTTP/1.1 would read in another way.
 
-use ::http::header::{CONTENT_LENGTH, COOKIE, HOST, HeaderMap, HeaderName, HeaderValue, TE};
+use ::http::header::{CONTENT_LENGTH, COOKIE, HeaderMap, HeaderName, HeaderValue, TE};
 use ::http::uri::{Authority, PathAndQuery, Scheme};
 use ::http::{Method, Request, Response, StatusCode, Uri, request};
 use base64::Engine as _;
@@ -28,14 +28,32 @@ pub fn request_head(
     let authority = parts.uri.authority().map(Authority::as_str);
     if let Some(authority) = authority {
         head.add_known(Known::Host, authority.as_bytes());
-        host(&parts.headers, authority)?;
     }
-    if size(parts) > head_bytes_max {
+    //= rfc9113#section-8.3.1
+    //# A server SHOULD treat a request as malformed if it contains a Host header field that identifies an entity that
+    //# differs from the entity in the ":authority" pseudo-header field.
+    let (mut hosts, mut differs, mut crumbs) = (0, false, false);
+    fields(&mut head, &parts.headers, fields_max, |known, name, value| match (known, authority) {
+        (Known::Host, Some(authority)) => {
+            hosts += 1;
+            differs |= !value.as_bytes().eq_ignore_ascii_case(authority.as_bytes());
+            true
+        }
+        (Known::Other, _) if name == COOKIE => {
+            crumbs = true;
+            true
+        }
+        _ => false,
+    })?;
+    if differs || hosts > 1 {
+        return Err(if differs { Reason::BadHost } else { Reason::RepeatedHost });
+    }
+    if crumbs {
+        cookie(&mut head, &parts.headers);
+    }
+    if head.bytes.len() > head_bytes_max {
         return Err(Reason::HeadTooLarge);
     }
-    let skipped = |known, name: &HeaderName| (known == Known::Host && authority.is_some()) || name == COOKIE;
-    fields(&mut head, &parts.headers, fields_max, skipped)?;
-    cookie(&mut head, &parts.headers);
     Ok(head)
 }
 
@@ -82,7 +100,7 @@ pub fn response_head(
 ) -> Result<(), Reason> {
     *head = Head::response(status.as_u16());
     (head.version, head.ended) = (Version::Http2, ended);
-    fields(head, map, fields_max, |_, _| false)
+    fields(head, map, fields_max, |_, _, _| false)
 }
 
 /// A response's head as HTTP/2 carries it.
@@ -156,33 +174,12 @@ fn target(parts: &request::Parts) -> Result<&str, Reason> {
     }
 }
 
-//= rfc9113#section-8.3.1
-//# A server SHOULD treat a request as malformed if it contains a Host header field that identifies an entity that differs
-//# from the entity in the ":authority" pseudo-header field.
-fn host(map: &HeaderMap, authority: &str) -> Result<(), Reason> {
-    let mut values = map.get_all(HOST).iter();
-    match (values.next(), values.next()) {
-        (None, _) => Ok(()),
-        (Some(host), None) if host.as_bytes().eq_ignore_ascii_case(authority.as_bytes()) => Ok(()),
-        (Some(_), None) => Err(Reason::BadHost),
-        (Some(_), Some(_)) => Err(Reason::RepeatedHost),
-    }
-}
-
-/// Bytes of a head as HTTP/1.1 would write it, roughly.
-fn size(parts: &request::Parts) -> usize {
-    let fields = parts.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4);
-    let target = parts.uri.path_and_query().map_or(1, |path| path.as_str().len());
-    let authority = parts.uri.authority().map_or(0, |authority| authority.as_str().len());
-    parts.method.as_str().len() + target + authority + fields.sum::<usize>()
-}
-
 /// Adds every field that is not `skipped`.
 fn fields(
     head: &mut Head,
     map: &HeaderMap,
     fields_max: usize,
-    skipped: impl Fn(Known, &HeaderName) -> bool,
+    mut skipped: impl FnMut(Known, &HeaderName, &HeaderValue) -> bool,
 ) -> Result<(), Reason> {
     if map.len() > fields_max {
         return Err(Reason::TooManyFields);
@@ -195,7 +192,7 @@ fn fields(
         if known.is_framing() && !matches!(known, Known::ContentLength | Known::Te | Known::Trailer) {
             return Err(Reason::BadField);
         }
-        if !skipped(known, name) {
+        if !skipped(known, name, value) {
             head.add_line(name.as_str(), known, value.as_bytes());
         }
     }
@@ -251,7 +248,7 @@ fn map(head: &Head, length: Length, keep_host: bool) -> HeaderMap {
     }
     if let Length::Exactly(bytes) = length
         && bytes > 0
-        && !map.contains_key(CONTENT_LENGTH)
+        && !head.has(Known::ContentLength)
     {
         map.insert(CONTENT_LENGTH, bytes.into());
     }

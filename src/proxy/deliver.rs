@@ -71,7 +71,11 @@ pub(super) async fn run(exchange: &mut Exchange) -> Ending {
 pub(super) async fn part(mut client: Box<Client>, ending: Ending) -> Option<Box<Client>> {
     match ending {
         Ending::Keep => Some(client),
-        Ending::Close | Ending::Reset => None,
+        Ending::Close => {
+            h1::end(&mut client).await;
+            None
+        }
+        Ending::Reset => None,
         Ending::Discard => {
             if discard(&mut client).await {
                 return Some(client);
@@ -210,13 +214,12 @@ fn give_back_upstream(exchange: &mut Exchange) {
     exchange.count_upstream();
     exchange.attempt.in_flight = None;
     let Some(upstream) = exchange.flows.upstream.take() else { return };
-    let Some(endpoint) = exchange.attempt.endpoint() else { return };
     let persistent = exchange.record.received.is_some_and(|(_, persistent)| persistent);
     let request = &exchange.flows.request;
     let http = &upstream.http;
     let clean = http.is_body_done() && http.is_flushed() && !http.has_unread() && !http.has_ended();
     if persistent && clean && request.read && !request.refused {
-        exchange.parts.pool.put(endpoint, upstream);
+        exchange.parts.pool.put(upstream);
     }
 }
 

@@ -2,6 +2,7 @@
 
 pub mod answer;
 mod attempt;
+pub mod connection;
 mod deliver;
 mod flow;
 mod grpc;

@@ -34,4 +34,5 @@ mod storm;
 mod strict_responses;
 mod strictness;
 mod timeouts;
+mod tls;
 mod upgrade;

@@ -16,6 +16,7 @@ pub mod hpack;
 pub mod origin;
 pub mod proxy;
 pub mod strict;
+pub mod tls;
 pub mod wire;
 
 #[allow(unused_imports, reason = "as above")]
