@@ -105,6 +105,12 @@ impl Head {
         head
     }
 
+    /// Bytes that it takes, roughly those it has on the wire.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        self.bytes.len() as u64
+    }
+
     /// Forgets everything but the memory.
     pub fn clear(&mut self) {
         self.bytes.clear();

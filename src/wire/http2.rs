@@ -137,8 +137,8 @@ impl Http2 {
         self.heads = Heads::Done;
         self.ended = receive.is_end_stream();
         self.receive = Some(receive);
-        self.bytes_in += size(&parts.headers);
         let read = form::response_head(parts.status, &parts.headers, self.ended, expect.fields_max, head);
+        self.bytes_in += head.size();
         Poll::Ready(read.map_err(ReadError::Bad))
     }
 
@@ -202,7 +202,7 @@ impl Http2 {
         let request = form::request(head, length, trailers_welcome, self.secure).ok_or(Reason::BadTarget)?;
         let Heads::Ask(connection) = &mut self.heads else { return Err(Reason::Broken) };
         let ended = matches!(length, Length::None | Length::Exactly(0));
-        self.bytes_out += size(request.headers());
+        self.bytes_out += head.size();
         match connection.send_request(request, ended) {
             Ok((future, send)) => {
                 self.number = future.stream_id().as_u32();
@@ -233,7 +233,7 @@ impl Http2 {
             *response.status_mut() = ::http::StatusCode::OK;
             response.headers_mut().remove(::http::header::SEC_WEBSOCKET_ACCEPT);
         }
-        self.bytes_out += size(response.headers());
+        self.bytes_out += head.size();
         self.head = Some(response);
     }
 
@@ -371,9 +371,4 @@ impl Http2 {
         self.refused |= beyond || error.reason() == Some(Code::REFUSED_STREAM);
         ReadError::Io(io::Error::other(error.to_string()))
     }
-}
-
-/// What a head weighs in the counts of bytes.
-fn size(fields: &HeaderMap) -> u64 {
-    fields.iter().map(|(name, value)| name.as_str().len() + value.len() + 2).sum::<usize>() as u64 + 1
 }
