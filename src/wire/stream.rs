@@ -5,13 +5,16 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::TlsStream;
 
 use super::buffer::Buffer;
 use super::http2::Http2;
 use super::memory;
+
+/// Bytes for which there is nearly always room in the kernel.
+const SMALL_BYTES_MAX: usize = 16 * 1024;
 
 /// A byte stream.
 pub enum Wire {
@@ -46,6 +49,7 @@ impl Wire {
     /// Writes what the other side takes now. What TLS has taken may still have to be flushed.
     pub fn poll_write(&mut self, cx: &mut Context<'_>, slices: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
         match (self, slices) {
+            (Self::Tcp(stream), [one]) if one.len() <= SMALL_BYTES_MAX => poll_write_small(stream, cx, one),
             (Self::Tcp(stream), [one]) => Pin::new(stream).poll_write(cx, one),
             (Self::Tcp(stream), _) => Pin::new(stream).poll_write_vectored(cx, slices),
             (Self::Unix(stream), _) => Pin::new(stream).poll_write_vectored(cx, slices),
@@ -92,7 +96,8 @@ impl Wire {
             Self::Tcp(stream) if certain => socket2::SockRef::from(&*stream).peek(&mut byte),
             Self::Unix(stream) if certain => socket2::SockRef::from(&*stream).peek(&mut byte),
             Self::Stream(_) => return false,
-            Self::Tcp(_) | Self::Unix(_) => return self.poll_readable(&mut cx).is_pending(),
+            Self::Tcp(stream) => return stream.try_io(Interest::READABLE, || Ok(())).is_err(),
+            Self::Unix(stream) => return stream.try_io(Interest::READABLE, || Ok(())).is_err(),
         };
         matches!(peeked, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
     }
@@ -170,6 +175,14 @@ impl AsyncWrite for Wire {
 
 fn first<'a>(slices: &'a [IoSlice<'_>]) -> Option<&'a [u8]> {
     slices.iter().map(|slice| &**slice).find(|slice| !slice.is_empty())
+}
+
+/// Writes without being prepared to wait, which costs less, and waits if there was no room.
+fn poll_write_small(stream: &mut TcpStream, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    match stream.try_write(bytes) {
+        Err(full) if full.kind() == io::ErrorKind::WouldBlock => Pin::new(stream).poll_write(cx, bytes),
+        written => Poll::Ready(written),
+    }
 }
 
 fn poll_read<S: AsyncRead>(stream: Pin<&mut S>, cx: &mut Context<'_>, room: &mut [u8]) -> Poll<io::Result<usize>> {
