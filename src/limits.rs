@@ -65,6 +65,10 @@ limits! {
     CHUNK_OVERHEAD_BYTES_FREE: u32 = 16;
     /// Streams a client may have open on one HTTP/2 connection: nginx and Envoy allow 100 to 128.
     H2_STREAMS_MAX: u32 = 128;
+    /// Streams used at once on one HTTP/2 connection to an endpoint, if it allows as many: beyond them another one is dialled.
+    H2_UPSTREAM_STREAMS_MAX: usize = 128;
+    /// HTTP/2 connections of one worker to one endpoint; beyond them requests wait for a stream of the least used.
+    H2_CONNECTIONS_PER_ENDPOINT_MAX: usize = 8;
     /// Bytes of a body that a client may send on one HTTP/2 stream before we have passed on what came.
     H2_STREAM_WINDOW_BYTES: u32 = 256 * 1024;
     /// Bytes of bodies that may be under way to us on one HTTP/2 connection, all streams together.

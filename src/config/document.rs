@@ -239,12 +239,13 @@ pub struct Upstream {
 #[serde(rename_all = "snake_case")]
 #[schemars(inline)]
 pub enum Protocol {
+    /// HTTP/1.1.
     Http1,
-    #[schemars(skip)]
+    /// HTTP/2 by TLS.
     H2,
-    #[schemars(skip)]
+    /// HTTP/2 by plain TCP, with prior knowledge.
     H2c,
-    #[schemars(skip)]
+    /// By TLS whichever of the two the endpoint chooses, else HTTP/1.1.
     Auto,
 }
 

@@ -98,6 +98,18 @@ pub struct Upstream {
     pub connections_max: Option<usize>,
     /// Requests in flight, process-wide; over it: 503 at once.
     pub requests_max: Option<usize>,
+    pub protocol: Protocol,
+}
+
+/// What an upstream speaks.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Protocol {
+    #[default]
+    Http1,
+    /// With prior knowledge, or because TLS has settled on nothing else.
+    Http2,
+    /// As TLS settles it.
+    Auto,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,9 +1,7 @@
 //! Attempts: balance, connect, send, await a head; and the loop that tries again where that is safe.
 
-use std::task::Poll;
-
 use super::flow::{Event, ResponseFlow};
-use super::{Exchange, Source, deliver};
+use super::{Exchange, Source, deliver, reach};
 use crate::clock::{self, NEVER};
 use crate::failure::{Failure, Reason};
 use crate::hook::{Hook, Verdict};
@@ -11,13 +9,10 @@ use crate::http::admit;
 use crate::http::h1::write::{Length, Persistence};
 use crate::http::hop_by_hop;
 use crate::http::name::{FieldName, Known};
-use crate::limits::{
-    CONNECT_TIMEOUT_MS, CONTINUE_AFTER_MS, FIRST_BYTE_TIMEOUT_MS, INTERIM_RESPONSES_MAX, UPSTREAM_IDLE_TIMEOUT_MS,
-};
-use crate::listen::Client;
+use crate::limits::{CONTINUE_AFTER_MS, FIRST_BYTE_TIMEOUT_MS, INTERIM_RESPONSES_MAX, UPSTREAM_IDLE_TIMEOUT_MS};
+use crate::upstream::Connection;
 use crate::upstream::directory::Busy;
-use crate::upstream::{Connection, connect};
-use crate::wire::{Address, Http, Http1, Wire};
+use crate::wire::Address;
 
 /// Obtains a response's head from the upstream that was chosen.
 pub(super) async fn run(exchange: &mut Exchange) -> Result<(), Failure> {
@@ -35,6 +30,11 @@ pub(super) async fn run(exchange: &mut Exchange) -> Result<(), Failure> {
         // What came before anything had left is no answer.
         (exchange.attempt.sent, exchange.attempt.answered) = (sent, sent && bytes.0 > before.0);
         exchange.count_upstream();
+        if matches!(failure.reason(), Reason::FirstByteTimeout | Reason::UpstreamIdleTimeout)
+            && let Some(place) = exchange.flows.upstream.as_ref().and_then(|upstream| upstream.place.as_ref())
+        {
+            place.retire();
+        }
         exchange.flows.upstream = None;
         exchange.flows.response = ResponseFlow::Idle;
         exchange.attempt.busy = None;
@@ -64,7 +64,7 @@ async fn one(exchange: &mut Exchange) -> Result<(), Failure> {
     if exchange.speaks(Hook::UpstreamRequest) && exchange.edit(Hook::UpstreamRequest).await? {
         return Ok(());
     }
-    let connection = obtain_connection(exchange).await?;
+    let connection = reach::connection(exchange).await?;
     send_head(exchange, connection)?;
     await_head(exchange).await?;
     if exchange.parts.log.borrow().is_some() {
@@ -125,38 +125,6 @@ fn balance(exchange: &mut Exchange) -> Result<(), Failure> {
     Ok(())
 }
 
-async fn obtain_connection(exchange: &mut Exchange) -> Result<Box<Connection>, Failure> {
-    let upstream = exchange.upstream.clone().ok_or(Reason::NoUpstream)?;
-    let endpoint = exchange.attempt.endpoint().cloned().ok_or(Reason::NoEndpoint)?;
-    let has_body = exchange.admitted.as_ref().is_some_and(|admitted| admitted.length != Length::None);
-    let certain = has_body || !crate::upstream::repeat::is_idempotent(exchange.request.method());
-    let entry = exchange.attempt.entry.ok_or(Reason::NoUpstream)?;
-    let counted = Some(entry.connect(upstream.connections_max)?);
-    if let Some(mut connection) = exchange.parts.pool.take(&endpoint, certain) {
-        connection.counted = counted;
-        return Ok(connection);
-    }
-    let route = exchange.route.as_ref().and_then(|route| route.timeouts.connect);
-    let limit = route.or(upstream.timeouts.connect).map_or(CONNECT_TIMEOUT_MS, clock::millis);
-    let until = clock::now().saturating_add(limit).min(exchange.flows.limits.total_at);
-    let began = clock::precise();
-    let wire = dial(&mut exchange.flows.client, &endpoint.address, until).await?;
-    exchange.record.connected(began);
-    let http = Http::One(Http1::new(wire));
-    Ok(Box::new(Connection { http, reused: false, counted }))
-}
-
-/// Connects, and watches the client meanwhile: its reset cancels.
-async fn dial(client: &mut Client, address: &Address, until: u64) -> Result<Wire, Failure> {
-    let Client { http, alarm, .. } = client;
-    let mut connecting = std::pin::pin!(connect::connect(address, alarm, until));
-    std::future::poll_fn(|cx| match connecting.as_mut().poll(cx) {
-        Poll::Pending => http.poll_watch(cx).map(|error| Err(Failure::with(Reason::ClientClosed, error))),
-        connected => connected,
-    })
-    .await
-}
-
 fn send_head(exchange: &mut Exchange, mut connection: Box<Connection>) -> Result<(), Failure> {
     if !exchange.request.has(Known::Host)
         && let Some(endpoint) = exchange.attempt.endpoint()
@@ -165,7 +133,8 @@ fn send_head(exchange: &mut Exchange, mut connection: Box<Connection>) -> Result
         let name = if matches!(endpoint.address, Address::Ip(_)) { &*endpoint.name } else { "localhost" };
         exchange.request.set(&FieldName::from(Known::Host), name.as_bytes());
     }
-    let admitted = exchange.admitted.as_ref().ok_or(Reason::Broken)?;
+    let admitted = exchange.admitted.as_mut().ok_or(Reason::Broken)?;
+    admitted.upgrade &= !connection.http.is_stream(); // it cannot become a tunnel: asked without, as any proxy may
     let persistence = if admitted.upgrade { Persistence::Upgrade } else { Persistence::Default };
     let (length, trailers_welcome) = (admitted.length, admitted.trailers_welcome);
     exchange.record.upstream_bytes_before = connection.http.bytes();

@@ -5,6 +5,7 @@ mod attempt;
 mod deliver;
 mod flow;
 pub mod lifecycle;
+mod reach;
 mod record;
 mod request_id;
 mod tunnel;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::compile::{Place, Snapshot};
 use crate::config::diagnostic::Diagnostic;
-use crate::config::plan::{FailurePage, StatusPattern, Timeouts};
+use crate::config::plan::{FailurePage, Protocol, StatusPattern, Timeouts};
 use crate::hook::{Chain, Policy, RouteFacts, RouteId, Seat, UpstreamId, WorkerParts};
 use crate::http::head::Head;
 use crate::policy::routing::matching::Matcher;
@@ -47,6 +47,7 @@ pub struct UpstreamAlive {
     pub timeouts: Timeouts,
     pub connections_max: Option<usize>,
     pub requests_max: Option<usize>,
+    pub protocol: Protocol,
 }
 
 /// A policy in its seat, and the requests it is for.
@@ -95,6 +96,7 @@ impl Generation {
                 timeouts: plan.timeouts,
                 connections_max: plan.connections_max,
                 requests_max: plan.requests_max,
+                protocol: plan.protocol,
             };
             put(&mut upstreams, compiled.id.0, Rc::new(alive));
         }

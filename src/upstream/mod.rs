@@ -4,6 +4,7 @@
 
 pub mod connect;
 pub mod directory;
+pub mod h2;
 pub mod pool;
 pub mod repeat;
 pub mod resolve;

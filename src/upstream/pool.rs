@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 use super::directory::Connected;
+use super::h2::{Place, Shared};
 use crate::clock;
 use crate::hook::Endpoint;
 use crate::limits::{POOL_IDLE_MS, POOL_IDLE_PER_ENDPOINT_MAX};
@@ -18,11 +19,14 @@ pub struct Connection {
     /// What counts it, process-wide, while it serves: idle ones are not counted, or those of one worker would keep
     /// another from connecting.
     pub counted: Option<Connected>,
+    /// The stream's place on a connection that is shared.
+    pub place: Option<Place>,
 }
 
 /// The idle connections of one worker.
 #[derive(Default)]
 pub struct Pool {
+    pub shared: Shared,
     idle: RefCell<HashMap<u64, Vec<Idle>, foldhash::fast::RandomState>>,
 }
 
@@ -69,6 +73,7 @@ impl Pool {
 
     /// Closes what has been idle for too long, or has ended meanwhile. Called about once a second.
     pub fn sweep(&self) {
+        self.shared.sweep();
         let oldest = clock::now().saturating_sub(POOL_IDLE_MS);
         self.idle.borrow_mut().retain(|_, list| {
             list.retain_mut(|entry| entry.since_ms >= oldest && entry.connection.http.is_quiet(false));

@@ -11,6 +11,7 @@ use h2::server::SendResponse;
 use h2::{Reason as Code, RecvStream, SendStream};
 
 use super::buffer::Chunk;
+use super::cork::Cork;
 use super::http1::{Expect, Piece, ReadError};
 use crate::failure::Reason;
 use crate::http::h1::framing::Framing;
@@ -35,6 +36,9 @@ pub struct Http2 {
     bytes_out: u64,
     /// The other side did not begin with this stream, so that it may be repeated.
     refused: bool,
+    /// The connection to an upstream, and the stream's number on it.
+    cork: Option<Cork>,
+    number: u32,
     /// Read by a tunnel in part.
     unread: Bytes,
 }
@@ -69,8 +73,8 @@ impl Http2 {
 
     /// A place for one request on a connection to an upstream.
     #[must_use]
-    pub fn asking(connection: SendRequest<Bytes>, secure: bool) -> Self {
-        Self::new(Heads::Ask(connection), None, secure)
+    pub fn asking(connection: SendRequest<Bytes>, cork: Cork, secure: bool) -> Self {
+        Self { cork: Some(cork), ..Self::new(Heads::Ask(connection), None, secure) }
     }
 
     /// A stream of which nothing is left.
@@ -91,6 +95,8 @@ impl Http2 {
             bytes_in: 0,
             bytes_out: 0,
             refused: false,
+            cork: None,
+            number: 0,
             unread: Bytes::new(),
         }
     }
@@ -190,6 +196,7 @@ impl Http2 {
         self.bytes_out += size(request.headers());
         match connection.send_request(request, ended) {
             Ok((future, send)) => {
+                self.number = future.stream_id().as_u32();
                 (self.heads, self.send) = (Heads::Await(future), Some(send));
                 if ended {
                     self.end = End::Sent;
@@ -345,10 +352,11 @@ impl Http2 {
 
     fn broken(&mut self, error: h2::Error) -> ReadError {
         //= rfc9113#section-8.7
-        //# The REFUSED_STREAM error code can be included in a RST_STREAM frame to indicate that the stream is being closed
-        //# prior to any processing having occurred.
-        self.refused |= error.reason() == Some(Code::REFUSED_STREAM) || (error.is_go_away() && error.is_remote());
-        ReadError::Io(error.into_io().unwrap_or_else(|| io::Error::other("the stream broke")))
+        //# Requests that have not been processed have not failed; clients MAY automatically retry them, even those with
+        //# non-idempotent methods.
+        let beyond = self.cork.as_ref().is_some_and(|cork| self.number > cork.last_stream());
+        self.refused |= beyond || error.reason() == Some(Code::REFUSED_STREAM);
+        ReadError::Io(io::Error::other(error.to_string()))
     }
 }
 

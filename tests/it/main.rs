@@ -18,6 +18,7 @@ mod failure_pages;
 mod fields;
 mod framing;
 mod h2;
+mod h2_upstream;
 mod harness;
 mod plain;
 mod policies;

@@ -24,10 +24,7 @@ impl Check<'_> {
             self.later("tls", upstream.tls.as_ref());
             self.later("health", upstream.health.as_ref());
             self.later("proxy_protocol", upstream.proxy_protocol.as_ref());
-            if let Some(protocol) = upstream.protocol.as_ref().filter(|protocol| protocol.value != Protocol::Http1) {
-                let later = Diagnostic::error(codes::NOT_BUILT, "this protocol is not built yet in this version");
-                self.report(later.at(&protocol.span, "only `http1` is"));
-            }
+            let protocol = self.protocol(upstream.protocol.as_ref());
             let endpoints = self.endpoints(&name.value, &upstream.endpoints);
             let balance = self.balance(upstream.balance.as_ref());
             let chain = self.chain(&upstream.uses, Place::Upstream).uses;
@@ -44,7 +41,20 @@ impl Check<'_> {
                 timeouts,
                 connections_max: limits.and_then(|limits| limits.connections).map(|max| clamp(max.0)),
                 requests_max: limits.and_then(|limits| limits.requests).map(|max| clamp(max.0)),
+                protocol,
             });
+        }
+    }
+
+    fn protocol(&mut self, written: Option<&Spanned<Protocol>>) -> plan::Protocol {
+        let Some(written) = written else { return plan::Protocol::Http1 };
+        match written.value {
+            Protocol::Http1 | Protocol::Auto => plan::Protocol::Http1,
+            Protocol::H2c => plan::Protocol::Http2,
+            Protocol::H2 => {
+                self.bad_value(&written.span, "`h2` is HTTP/2 by TLS", "without TLS write `protocol: h2c`");
+                plan::Protocol::Http2
+            }
         }
     }
 

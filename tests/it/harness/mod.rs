@@ -10,6 +10,7 @@ use std::time::Duration;
 
 pub mod client;
 pub mod h2;
+pub mod h2_origin;
 pub mod origin;
 pub mod proxy;
 pub mod strict;

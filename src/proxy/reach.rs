@@ -1,0 +1,106 @@
+//! From the endpoint that was chosen to a connection on which it can be asked: one from the pool, a stream of one that is
+//! shared, or a new one.
+
+use std::task::Poll;
+
+use super::Exchange;
+use crate::clock;
+use crate::config::plan::Protocol;
+use crate::failure::{Failure, Reason};
+use crate::http::h1::write::Length;
+use crate::limits::CONNECT_TIMEOUT_MS;
+use crate::listen::Client;
+use crate::snapshot::UpstreamAlive;
+use crate::upstream::h2::{Flight, Joined, Place, Shared};
+use crate::upstream::{Connection, connect, repeat};
+use crate::wire::{Address, Http, Http1, Wire};
+
+/// A connection for this attempt.
+pub(super) async fn connection(exchange: &mut Exchange) -> Result<Box<Connection>, Failure> {
+    let upstream = exchange.upstream.clone().ok_or(Reason::NoUpstream)?;
+    if upstream.protocol == Protocol::Http2 {
+        return stream(exchange, &upstream).await;
+    }
+    let endpoint = exchange.attempt.endpoint().cloned().ok_or(Reason::NoEndpoint)?;
+    let has_body = exchange.admitted.as_ref().is_some_and(|admitted| admitted.length != Length::None);
+    let certain = has_body || !repeat::is_idempotent(exchange.request.method());
+    let entry = exchange.attempt.entry.ok_or(Reason::NoUpstream)?;
+    let counted = Some(entry.connect(upstream.connections_max)?);
+    if let Some(mut connection) = exchange.parts.pool.take(&endpoint, certain) {
+        connection.counted = counted;
+        return Ok(connection);
+    }
+    let until = until(exchange, &upstream);
+    let began = clock::precise();
+    let wire = dial(&mut exchange.flows.client, &endpoint.address, until).await?;
+    exchange.record.connected(began);
+    Ok(Box::new(Connection { http: Http::One(Http1::new(wire)), reused: false, counted, place: None }))
+}
+
+/// A stream on a connection that is shared, dialled if there is none with room and nobody else dials.
+async fn stream(exchange: &mut Exchange, upstream: &UpstreamAlive) -> Result<Box<Connection>, Failure> {
+    let endpoint = exchange.attempt.endpoint().cloned().ok_or(Reason::NoEndpoint)?;
+    let entry = exchange.attempt.entry.ok_or(Reason::NoUpstream)?;
+    let until = until(exchange, upstream);
+    loop {
+        let pool = exchange.parts.pool.clone();
+        match Shared::join(&pool, endpoint.number) {
+            Joined::Place(place) => return Ok(on(place)),
+            Joined::Follow(flight) => follow(&mut exchange.flows.client, &flight, until).await?,
+            Joined::Lead(lead) => {
+                let counted = entry.connect(upstream.connections_max);
+                let began = clock::precise();
+                let dialled = match counted {
+                    Ok(counted) => {
+                        dial(&mut exchange.flows.client, &endpoint.address, until).await.map(|wire| (wire, counted))
+                    }
+                    Err(failure) => Err(failure.into()),
+                };
+                match dialled {
+                    Ok((wire, counted)) => {
+                        exchange.record.connected(began);
+                        return lead.open(wire, false, Some(counted)).await.map(on);
+                    }
+                    Err(failure) => {
+                        if failure.reason() != Reason::ClientClosed {
+                            lead.fail(&failure);
+                        }
+                        return Err(failure);
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn on(place: Place) -> Box<Connection> {
+    Box::new(Connection { http: place.http(), reused: false, counted: None, place: Some(place) })
+}
+
+/// Milliseconds of the clock until which a connection is tried.
+fn until(exchange: &Exchange, upstream: &UpstreamAlive) -> u64 {
+    let route = exchange.route.as_ref().and_then(|route| route.timeouts.connect);
+    let limit = route.or(upstream.timeouts.connect).map_or(CONNECT_TIMEOUT_MS, clock::millis);
+    clock::now().saturating_add(limit).min(exchange.flows.limits.total_at)
+}
+
+/// Connects, and watches the client meanwhile: its reset cancels.
+async fn dial(client: &mut Client, address: &Address, until: u64) -> Result<Wire, Failure> {
+    let Client { http, alarm, .. } = client;
+    let mut connecting = std::pin::pin!(connect::connect(address, alarm, until));
+    std::future::poll_fn(|cx| match connecting.as_mut().poll(cx) {
+        Poll::Pending => http.poll_watch(cx).map(|error| Err(Failure::with(Reason::ClientClosed, error))),
+        connected => connected,
+    })
+    .await
+}
+
+/// Waits for somebody else's dialling, and watches the client meanwhile.
+async fn follow(client: &mut Client, flight: &Flight, until: u64) -> Result<(), Failure> {
+    std::future::poll_fn(|cx| match flight.poll_over(cx) {
+        Poll::Ready(over) => Poll::Ready(over),
+        Poll::Pending if client.alarm.poll(cx, until) => Poll::Ready(Err(Failure::new(Reason::ConnectTimeout))),
+        Poll::Pending => client.http.poll_watch(cx).map(|error| Err(Failure::with(Reason::ClientClosed, error))),
+    })
+    .await
+}
