@@ -17,22 +17,24 @@ use crate::wire::{Address, Http, Http1, Wire};
 
 /// A connection for this attempt.
 pub(super) async fn connection(exchange: &mut Exchange) -> Result<Box<Connection>, Failure> {
-    let upstream = exchange.upstream.clone().ok_or(Reason::NoUpstream)?;
+    let upstream = exchange.upstream.as_ref().ok_or(Reason::NoUpstream)?;
     if upstream.protocol == Protocol::Http2 {
-        return stream(exchange, &upstream).await;
+        let upstream = upstream.clone();
+        return Box::pin(stream(exchange, &upstream)).await;
     }
-    let endpoint = exchange.attempt.endpoint().cloned().ok_or(Reason::NoEndpoint)?;
+    let endpoint = exchange.attempt.endpoint().ok_or(Reason::NoEndpoint)?;
     let has_body = exchange.admitted.as_ref().is_some_and(|admitted| admitted.length != Length::None);
     let certain = has_body || !repeat::is_idempotent(exchange.request.method());
     let entry = exchange.attempt.entry.ok_or(Reason::NoUpstream)?;
     let counted = Some(entry.connect(upstream.connections_max)?);
-    if let Some(mut connection) = exchange.parts.pool.take(&endpoint, certain) {
+    if let Some(mut connection) = exchange.parts.pool.take(endpoint, certain) {
         connection.counted = counted;
         return Ok(connection);
     }
-    let until = until(exchange, &upstream);
+    let (until, address) = (until(exchange, upstream), endpoint.address.clone());
     let began = clock::precise();
-    let wire = dial(&mut exchange.flows.client, &endpoint.address, until).await?;
+    // Boxed, as all that is rare: an exchange is as large as the largest of what it may wait for.
+    let wire = Box::pin(dial(&mut exchange.flows.client, &address, until)).await?;
     exchange.record.connected(began);
     Ok(Box::new(Connection { http: Http::One(Http1::new(wire)), reused: false, counted, place: None }))
 }
