@@ -64,6 +64,8 @@ reasons! {
     MissingHost = "missing_host", Client, "The Host field is missing.";
     RepeatedHost = "repeated_host", Client, "There is more than one Host field.";
     BadHost = "bad_host", Client, "The Host field is malformed.";
+    /// For another connection: this one's certificate covers another host.
+    Misdirected = "misdirected", Client, "This connection is for another host.";
     // Framing.
     AmbiguousLength = "ambiguous_length", Client, "The length of the body is ambiguous.";
     BadLength = "bad_length", Client, "The Content-Length is malformed.";
@@ -86,6 +88,7 @@ reasons! {
     ResolveFailed = "resolve_failed", Upstream, "No server is available.";
     ConnectFailed = "connect_failed", Upstream, "The server cannot be reached.";
     ConnectTimeout = "connect_timeout", Upstream, "The server cannot be reached.";
+    TlsFailed = "tls_failed", Upstream, "The server cannot be reached.";
     FirstByteTimeout = "first_byte_timeout", Upstream, "The server did not answer in time.";
     UpstreamIdleTimeout = "upstream_idle_timeout", Upstream, "The server stopped answering.";
     TotalTimeout = "total_timeout", Upstream, "The request took too long.";

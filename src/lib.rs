@@ -38,7 +38,7 @@
 //! | 3 | [`config`] | what was written, and what it means |
 //! | 2 | [`wire`] | TCP, unix sockets, memory; buffers; the HTTP/1.1 codec over them, for both sides |
 //! | 1 | [`http`], [`observe`] | the RFCs' rules as pure functions; logs and metrics |
-//! | 0 | [`failure`], [`clock`], [`drain`], and below them [`limits`] | |
+//! | 0 | [`failure`], [`clock`], [`drain`], [`tls`], and below them [`limits`] | what goes wrong, when, until when; certificates, and what TLS is told |
 //!
 //! # Where to begin reading
 //!
@@ -112,6 +112,7 @@ pub mod policy;
 pub mod proxy;
 pub mod relay;
 pub mod snapshot;
+pub mod tls;
 pub mod upstream;
 pub mod wire;
 pub mod worker;

@@ -185,6 +185,14 @@ limits! {
     FAILURE_PAGE_BYTES_MAX: usize = 256 * 1024;
     /// Bytes of a secret: a large certificate chain fits.
     SECRET_BYTES_MAX: usize = 64 * 1024;
+    /// Bits of an RSA key: what every authority and browser has asked for since 2014.
+    RSA_BITS_MIN: usize = 2048;
+    /// Certificates of one listener: each is read, parsed and hashed at every reload.
+    CERTIFICATES_MAX: usize = 4096;
+    /// Bytes of a certificate, key, OCSP or CA file: the system's bundle has 220 KiB.
+    CERTIFICATE_BYTES_MAX: usize = 4 * 1024 * 1024;
+    /// Seconds before its end at which a certificate is warned about: renewal should have happened a fortnight ago.
+    CERTIFICATE_SOON_S: i64 = 14 * 24 * 60 * 60;
     /// Policies in one chain (file, listener and route, or an upstream's): active seats are bits of one word.
     POLICIES_PER_CHAIN_MAX: usize = 64;
     /// Worker threads: more than any machine has cores is a mistake.

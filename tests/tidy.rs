@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 /// A room imports only from rooms below its own floor. Rooms on one floor do not import each other.
 const FLOORS: &[&[&str]] = &[
     &["limits"],
-    &["failure", "clock", "drain"],
+    &["failure", "clock", "drain", "tls"],
     &["http", "observe"],
     &["wire"],
     &["config", "share"],

@@ -20,11 +20,10 @@
 )]
 
 use std::io;
-use std::net::SocketAddr;
 use std::process::ExitCode;
 
 use measure::{Load, Sample};
-use proxies::{Cpus, Kind, Running};
+use proxies::{Door, Identity, Kind, Running, Setting};
 
 mod measure;
 mod origin;
@@ -44,7 +43,7 @@ struct Count {
     name: &'static str,
     unit: &'static str,
     tool: Option<&'static str>,
-    measure: fn(Kind, SocketAddr, Cpus) -> io::Result<f64>,
+    measure: fn(Kind, Setting<'_>) -> io::Result<f64>,
     most: f64,
 }
 
@@ -62,16 +61,23 @@ struct Verdict {
     most: f64,
 }
 
-const SCENARIOS: [Scenario; 6] = [
-    Scenario { name: "13B", load: keep_alive("/13", 64), log: false, ratio_max: 0.85 },
-    Scenario { name: "1kB", load: keep_alive("/1k", 64), log: false, ratio_max: 0.85 },
-    Scenario { name: "16kB", load: keep_alive("/16k", 64), log: false, ratio_max: 0.95 },
-    Scenario { name: "1MB", load: keep_alive("/1m", 16), log: false, ratio_max: 0.85 },
-    Scenario { name: "conn", load: Load { path: "/1k", connections: 64, close: true }, log: false, ratio_max: 1.0 },
-    Scenario { name: "log", load: keep_alive("/1k", 64), log: true, ratio_max: 0.95 },
+const SCENARIOS: [Scenario; 13] = [
+    scenario("13B", keep_alive("/13", 64), 0.85),
+    scenario("1kB", keep_alive("/1k", 64), 0.85),
+    scenario("16kB", keep_alive("/16k", 64), 0.95),
+    scenario("1MB", keep_alive("/1m", 16), 0.85),
+    scenario("conn", Load { close: true, ..keep_alive("/1k", 64) }, 1.0),
+    Scenario { log: true, ..scenario("log", keep_alive("/1k", 64), 0.95) },
+    scenario("tls-1kB", Load { door: Door::Tls, ..keep_alive("/1k", 64) }, 0.72),
+    scenario("tls-16kB", Load { door: Door::Tls, ..keep_alive("/16k", 64) }, 0.70),
+    scenario("tls-1MB", Load { door: Door::Tls, ..keep_alive("/1m", 16) }, 1.05),
+    scenario("tls-conn", Load { door: Door::Tls, close: true, ..keep_alive("/1k", 64) }, 0.65),
+    scenario("h2", Load { door: Door::H2, ..keep_alive("/1k", 8) }, 0.70),
+    scenario("h2c", Load { door: Door::H2c, ..keep_alive("/1k", 8) }, 0.65),
+    scenario("h2c-16kB", Load { door: Door::H2c, ..keep_alive("/16k", 8) }, 0.90),
 ];
 
-const COUNTS: [Count; 3] = [
+const COUNTS: [Count; 4] = [
     Count {
         name: "instructions",
         unit: "user-space instructions per plain 3-header request",
@@ -93,10 +99,21 @@ const COUNTS: [Count; 3] = [
         measure: measure::idle_kib,
         most: 2.5,
     },
+    Count {
+        name: "idle-tls",
+        unit: "KiB per idle connection by TLS (4000 of them)",
+        tool: None,
+        measure: measure::idle_tls_kib,
+        most: 13.0,
+    },
 ];
 
+const fn scenario(name: &'static str, load: Load, ratio_max: f64) -> Scenario {
+    Scenario { name, load, log: false, ratio_max }
+}
+
 const fn keep_alive(path: &'static str, connections: usize) -> Load {
-    Load { path, connections, close: false }
+    Load { door: Door::Plain, path, connections, close: false }
 }
 
 fn main() -> ExitCode {
@@ -144,18 +161,21 @@ fn compare(wanted: &Wanted) -> io::Result<bool> {
     let Some(cpus) = proxies::cpus() else { return Err(io::Error::other("two CPUs are needed")) };
     measure::raise_file_limit()?;
     proxies::pin(cpus.load)?;
-    let origin = proxies::start_origin()?;
+    let (origin, identity) = (proxies::start_origin()?, Identity::make()?);
+    let setting = Setting { origin: origin.addr(Door::Plain), identity: &identity, cpus };
     let chosen = |name: &str| wanted.only.is_empty() || wanted.only.iter().any(|only| only == name);
     let mut verdicts = Vec::new();
-    let scenarios: Vec<&Scenario> = SCENARIOS.iter().filter(|scenario| chosen(scenario.name)).collect();
-    if proxies::installed("wrk").is_some() {
-        verdicts.extend(under_load(&scenarios, wanted, origin.addr, cpus)?);
-    } else if !scenarios.is_empty() {
-        eprintln!("notice: wrk is not installed; nothing is compared under load");
-        verdicts.extend(scenarios.iter().map(|s| Verdict { name: s.name, figure: None, most: s.ratio_max }));
+    let (possible, missing): (Vec<&Scenario>, Vec<&Scenario>) = SCENARIOS
+        .iter()
+        .filter(|scenario| chosen(scenario.name))
+        .partition(|scenario| proxies::installed(scenario.load.tool()).is_some());
+    for scenario in missing {
+        eprintln!("notice: {} is not installed; {} is left out", scenario.load.tool(), scenario.name);
+        verdicts.push(Verdict { name: scenario.name, figure: None, most: scenario.ratio_max });
     }
+    verdicts.extend(under_load(&possible, wanted, setting)?);
     for count in COUNTS.iter().filter(|count| chosen(count.name)) {
-        let figure = counted(count, origin.addr, cpus);
+        let figure = counted(count, setting);
         verdicts.push(Verdict { name: count.name, figure, most: count.most });
     }
     Ok(!wanted.gate || passes(&verdicts))
@@ -175,10 +195,10 @@ fn passes(verdicts: &[Verdict]) -> bool {
 
 // === under load ===
 
-fn under_load(scenarios: &[&Scenario], wanted: &Wanted, origin: SocketAddr, cpus: Cpus) -> io::Result<Vec<Verdict>> {
-    let quiet = if scenarios.iter().any(|s| !s.log) { start_all(&Kind::ALL, origin, false, cpus) } else { Vec::new() };
+fn under_load(scenarios: &[&Scenario], wanted: &Wanted, setting: Setting<'_>) -> io::Result<Vec<Verdict>> {
+    let quiet = if scenarios.iter().any(|s| !s.log) { start_all(&Kind::ALL, setting, false) } else { Vec::new() };
     let logging = [Kind::Nginx, Kind::Gatewright];
-    let logging = if scenarios.iter().any(|s| s.log) { start_all(&logging, origin, true, cpus) } else { Vec::new() };
+    let logging = if scenarios.iter().any(|s| s.log) { start_all(&logging, setting, true) } else { Vec::new() };
     let mut verdicts = Vec::new();
     for scenario in scenarios {
         let running = if scenario.log { &logging } else { &quiet };
@@ -193,8 +213,8 @@ fn under_load(scenarios: &[&Scenario], wanted: &Wanted, origin: SocketAddr, cpus
     Ok(verdicts)
 }
 
-fn start_all(kinds: &[Kind], origin: SocketAddr, log: bool, cpus: Cpus) -> Vec<(Kind, Running)> {
-    let start = |kind: &Kind| match kind.start(origin, log, &[], cpus) {
+fn start_all(kinds: &[Kind], setting: Setting<'_>, log: bool) -> Vec<(Kind, Running)> {
+    let start = |kind: &Kind| match kind.start(setting, log, &[]) {
         Ok(running) => Some((*kind, running)),
         Err(error) => {
             eprintln!("notice: {} is left out: {error}", kind.name());
@@ -226,10 +246,16 @@ fn interleaved(
 }
 
 fn table(scenario: &Scenario, rounds: &[(Kind, Vec<Sample>)]) {
-    let Load { path, connections, close } = scenario.load;
+    let Load { door, path, connections, close } = scenario.load;
     let extra = if close { ", a connection per request" } else { "" };
     let extra = if scenario.log { ", access log on" } else { extra };
-    println!("\n### {}: {path}, {connections} connections{extra}\n", scenario.name);
+    let by = match door {
+        Door::Plain => "",
+        Door::Tls => ", TLS",
+        Door::H2 => " of 32 streams, HTTP/2 by TLS",
+        Door::H2c => " of 32 streams, HTTP/2",
+    };
+    println!("\n### {}: {path}, {connections} connections{by}{extra}\n", scenario.name);
     println!("| proxy | CPU µs/request | ratio to nginx | requests/s | busy | errors |\n|---|---|---|---|---|---|");
     for (kind, samples) in rounds {
         let median_of = |field: fn(&Sample) -> f64| median(samples.iter().map(field).collect());
@@ -265,7 +291,7 @@ fn median(mut values: Vec<f64>) -> f64 {
 // === counted ===
 
 /// Gatewright's figure, after a table of everybody's.
-fn counted(count: &Count, origin: SocketAddr, cpus: Cpus) -> Option<f64> {
+fn counted(count: &Count, setting: Setting<'_>) -> Option<f64> {
     if let Some(tool) = count.tool.filter(|tool| proxies::installed(tool).is_none()) {
         eprintln!("notice: {tool} is not installed; {} are not counted", count.name);
         return None;
@@ -273,7 +299,7 @@ fn counted(count: &Count, origin: SocketAddr, cpus: Cpus) -> Option<f64> {
     println!("\n### {}: {}\n\n| proxy | {} |\n|---|---|", count.name, count.unit, count.name);
     let mut ours = None;
     for kind in Kind::ALL.into_iter().filter(|kind| kind.program().is_some()) {
-        match (count.measure)(kind, origin, cpus) {
+        match (count.measure)(kind, setting) {
             Ok(figure) => {
                 println!("| {} | {figure:.2} |", kind.name());
                 ours = ours.or((kind == Kind::Gatewright).then_some(figure));

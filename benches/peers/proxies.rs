@@ -21,6 +21,31 @@ pub enum Kind {
     Haproxy,
 }
 
+/// How clients speak to a proxy: it listens for each on a port of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Door {
+    Plain,
+    Tls,
+    /// HTTP/2 by TLS.
+    H2,
+    /// HTTP/2 by plain TCP, with prior knowledge.
+    H2c,
+}
+
+/// A certificate for 127.0.0.1, made for one run.
+pub struct Identity {
+    folder: tempfile::TempDir,
+    pub der: Vec<u8>,
+}
+
+/// What is in front of what.
+#[derive(Clone, Copy)]
+pub struct Setting<'a> {
+    pub origin: SocketAddr,
+    pub identity: &'a Identity,
+    pub cpus: Cpus,
+}
+
 /// Which CPUs a run uses: the proxy has one for itself.
 #[derive(Debug, Clone, Copy)]
 pub struct Cpus {
@@ -31,7 +56,8 @@ pub struct Cpus {
 /// A running program that ends when dropped.
 pub struct Running {
     child: Child,
-    pub addr: SocketAddr,
+    /// By the order of [`Door`].
+    addrs: [SocketAddr; 4],
     folder: tempfile::TempDir,
 }
 
@@ -54,12 +80,12 @@ impl Kind {
         }
     }
 
-    /// Starts it in front of `origin`, behind the words of `wrapper` (valgrind), and waits until it accepts.
-    pub fn start(self, origin: SocketAddr, log: bool, wrapper: &[&str], cpus: Cpus) -> io::Result<Running> {
+    /// Starts it behind the words of `wrapper` (valgrind), and waits until it accepts.
+    pub fn start(self, setting: Setting<'_>, log: bool, wrapper: &[&str]) -> io::Result<Running> {
         let program = self.program().ok_or_else(|| io::Error::other("not installed"))?;
         let folder = tempfile::Builder::new().prefix(&format!("peers-{}-", self.name())).tempdir()?;
-        let addr = free_port()?;
-        let file = self.configure(folder.path(), addr, origin, log)?;
+        let addrs = [free_port()?, free_port()?, free_port()?, free_port()?];
+        let file = self.configure(folder.path(), addrs, setting, log)?;
         let mut words: Vec<String> = wrapper.iter().map(|word| (*word).to_owned()).collect();
         words.push(program.display().to_string());
         words.extend(self.arguments(folder.path(), &file));
@@ -67,8 +93,8 @@ impl Kind {
         let mut command = Command::new(&words[0]);
         command.args(&words[1..]).current_dir(folder.path()).stdin(Stdio::null());
         command.stdout(out.try_clone()?).stderr(out);
-        let child = on_cpu(cpus.proxy, cpus.load, || command.spawn())?;
-        let mut running = Running { child, addr, folder };
+        let child = on_cpu(setting.cpus.proxy, setting.cpus.load, || command.spawn())?;
+        let mut running = Running { child, addrs, folder };
         running.wait_until_it_accepts().map(|()| running)
     }
 
@@ -81,11 +107,11 @@ impl Kind {
         }
     }
 
-    fn configure(self, folder: &Path, addr: SocketAddr, origin: SocketAddr, log: bool) -> io::Result<PathBuf> {
+    fn configure(self, folder: &Path, addrs: [SocketAddr; 4], setting: Setting<'_>, log: bool) -> io::Result<PathBuf> {
         let (file, text) = match self {
-            Kind::Gatewright => ("gatewright.yaml", gatewright(folder, addr, origin, log)?),
-            Kind::Nginx => ("nginx.conf", nginx(addr, origin, log)),
-            Kind::Haproxy => ("haproxy.cfg", haproxy(addr, origin)),
+            Kind::Gatewright => ("gatewright.yaml", gatewright(folder, addrs, setting, log)?),
+            Kind::Nginx => ("nginx.conf", nginx(addrs, setting, log)),
+            Kind::Haproxy => ("haproxy.cfg", haproxy(addrs, setting)),
         };
         let path = folder.join(file);
         fs::write(&path, text)?;
@@ -93,8 +119,10 @@ impl Kind {
     }
 }
 
-fn gatewright(folder: &Path, addr: SocketAddr, origin: SocketAddr, log: bool) -> io::Result<String> {
-    let admin = free_port()?;
+fn gatewright(folder: &Path, addrs: [SocketAddr; 4], setting: Setting<'_>, log: bool) -> io::Result<String> {
+    let Setting { origin, identity, .. } = setting;
+    let (admin, [plain, tls, h2, h2c]) = (free_port()?, addrs);
+    let (certificate, key) = (identity.file("site.pem"), identity.file("site.key"));
     let log = match log {
         true => format!("{{ format: combined, file: \"{}\" }}", folder.join("access.log").display()),
         false => "off".to_owned(),
@@ -104,14 +132,21 @@ fn gatewright(folder: &Path, addr: SocketAddr, origin: SocketAddr, log: bool) ->
 workers: 1
 access_log: {log}
 admin: {{ bind: "{admin}" }}
-listeners: {{ web: {{ bind: "{addr}" }} }}
+listeners:
+  web: {{ bind: "{plain}" }}
+  tls: {{ bind: "{tls}", tls: {{ certificates: [{{ certificate: {certificate}, key: {key} }}] }} }}
+  h2: {{ bind: "{h2}", tls: {{ certificates: [{{ certificate: {certificate}, key: {key} }}] }} }}
+  h2c: {{ bind: "{h2c}" }}
 upstreams: {{ origin: {{ endpoints: ["{origin}"] }} }}
 routes: [ {{ match: {{ path: "/*" }}, to: origin }} ]
 "#
     ))
 }
 
-fn nginx(addr: SocketAddr, origin: SocketAddr, log: bool) -> String {
+fn nginx(addrs: [SocketAddr; 4], setting: Setting<'_>, log: bool) -> String {
+    let Setting { origin, identity, .. } = setting;
+    let [plain, tls, h2, h2c] = addrs;
+    let (certificate, key) = (identity.file("site.pem"), identity.file("site.key"));
     let log = if log { "access.log combined" } else { "off" };
     format!(
         r#"worker_processes 1; daemon off; master_process off;
@@ -124,13 +159,24 @@ http {{
   upstream be {{ server {origin}; keepalive 256; keepalive_requests 100000000; keepalive_timeout 600s; }}
   proxy_http_version 1.1; proxy_set_header Connection "";
   proxy_max_temp_file_size 0; proxy_buffers 8 32k; proxy_buffer_size 8k;
-  server {{ listen {addr} reuseport backlog=4096; location / {{ proxy_pass http://be; }} }}
+  ssl_certificate {certificate}; ssl_certificate_key {key}; ssl_protocols TLSv1.2 TLSv1.3;
+  ssl_session_cache off; http2_max_concurrent_streams 256;
+  server {{
+    listen {plain} reuseport backlog=4096;
+    listen {tls} ssl reuseport backlog=4096;
+    listen {h2} ssl http2 reuseport backlog=4096;
+    listen {h2c} http2 reuseport backlog=4096;
+    location / {{ proxy_pass http://be; }}
+  }}
 }}
 "#
     )
 }
 
-fn haproxy(addr: SocketAddr, origin: SocketAddr) -> String {
+fn haproxy(addrs: [SocketAddr; 4], setting: Setting<'_>) -> String {
+    let Setting { origin, identity, .. } = setting;
+    let [plain, tls, h2, h2c] = addrs;
+    let both = identity.file("both.pem");
     format!(
         r#"global
   nbthread 1
@@ -144,7 +190,10 @@ defaults
   http-reuse always
   maxconn 9000
 frontend f
-  bind {addr}
+  bind {plain}
+  bind {tls} ssl crt {both}
+  bind {h2} ssl crt {both} alpn h2
+  bind {h2c} proto h2
   default_backend b
 backend b
   server s1 {origin} pool-max-conn 512 pool-purge-delay 600s
@@ -152,9 +201,29 @@ backend b
     )
 }
 
+impl Identity {
+    pub fn make() -> io::Result<Identity> {
+        let folder = tempfile::tempdir()?;
+        let made = rcgen::generate_simple_self_signed(vec!["127.0.0.1".to_owned()]).map_err(io::Error::other)?;
+        let (certificate, key) = (made.cert.pem(), made.signing_key.serialize_pem());
+        fs::write(folder.path().join("site.pem"), &certificate)?;
+        fs::write(folder.path().join("site.key"), &key)?;
+        fs::write(folder.path().join("both.pem"), certificate + &key)?;
+        Ok(Identity { folder, der: made.cert.der().to_vec() })
+    }
+
+    fn file(&self, name: &str) -> String {
+        self.folder.path().join(name).display().to_string()
+    }
+}
+
 impl Running {
     pub fn pid(&self) -> u32 {
         self.child.id()
+    }
+
+    pub fn addr(&self, door: Door) -> SocketAddr {
+        self.addrs[door as usize]
     }
 
     /// What the program said, after it was asked to end and has ended.
@@ -179,7 +248,7 @@ impl Running {
 
     fn wait_until_it_accepts(&mut self) -> io::Result<()> {
         let deadline = Instant::now() + START_MAX;
-        while TcpStream::connect(self.addr).is_err() {
+        while TcpStream::connect(self.addrs[0]).is_err() {
             if self.child.try_wait()?.is_some() || Instant::now() > deadline {
                 let said = fs::read_to_string(self.folder.path().join("out.log")).unwrap_or_default();
                 return Err(io::Error::other(format!("does not accept connections\n{said}")));
@@ -202,7 +271,7 @@ pub fn start_origin() -> io::Result<Running> {
     let folder = tempfile::tempdir()?;
     let mut command = Command::new(std::env::current_exe()?);
     let child = command.arg("--origin").arg(addr.port().to_string()).stdin(Stdio::null()).spawn()?;
-    let mut running = Running { child, addr, folder };
+    let mut running = Running { child, addrs: [addr; 4], folder };
     running.wait_until_it_accepts().map(|()| running)
 }
 

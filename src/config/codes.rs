@@ -36,6 +36,8 @@ codes! {
     WRONG_PLACE = "E0206", "A policy that has nothing to say where it stands.";
     CHAIN_TOO_LONG = "E0207", "More policies in one chain than there are seats.";
     NO_LISTENER = "E0208", "No listener: nothing could ever arrive.";
+    BAD_CERTIFICATE = "E0209", "A certificate, key, CA bundle or OCSP response that cannot be used.";
     UNUSED = "W0301", "Something is defined that nothing uses.";
     DOUBTFUL = "W0302", "Something that works but is hardly meant.";
+    EXPIRES = "W0303", "A certificate that is not valid yet, or not for long.";
 }

@@ -3,6 +3,8 @@
 //! Only this room's types and policy options derive `Deserialize`. Nothing is resolved here: names are strings, and a
 //! mistake in one entry leaves the others readable, so that all mistakes are told together.
 
+mod tls;
+
 use std::borrow::Cow;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -10,10 +12,12 @@ use serde::Deserialize;
 
 use super::node::{Entry, Node, Value};
 use super::options::Options;
-use super::shapes::{AccessLog, Balance, Bind, Condition, Endpoint, Later, Texts, To, Use, Via, Whole};
+use super::shapes::{AccessLog, Balance, Bind, Condition, Endpoint, Later, Texts, To, UpstreamTls, Use, Via, Whole};
 use super::spanned::{Entries, Spanned};
 use super::units::{Period, Size};
 use crate::limits;
+
+pub use tls::{CertificateFiles, ClientCertificate, Demand, ListenerTls, UpstreamTlsTable};
 
 /// A Gatewright configuration.
 #[derive(Debug, Default, JsonSchema)]
@@ -142,8 +146,8 @@ pub struct Listener {
     /// Failure pages of this listener.
     #[serde(default)]
     pub failure_pages: Pages,
-    #[schemars(skip)]
-    pub(super) tls: Option<Later>,
+    /// TLS: certificates, and what is asked of clients. Without it the listener speaks plain HTTP.
+    pub tls: Option<Spanned<ListenerTls>>,
     #[schemars(skip)]
     pub(super) proxy_protocol: Option<Later>,
 }
@@ -189,7 +193,7 @@ pub enum EncodedSlash {
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ListenerTimeouts {
-    /// For a whole head. Default: 10s.
+    /// For a whole head; before it, for a whole TLS handshake. Default: 10s.
     pub head: Option<Spanned<Period>>,
     /// Between two requests. Default: 75s.
     pub idle: Option<Spanned<Period>>,
@@ -226,8 +230,8 @@ pub struct Upstream {
     /// Policies of every attempt at this upstream.
     #[serde(default, rename = "use")]
     pub uses: Vec<Spanned<Use>>,
-    #[schemars(skip)]
-    pub(super) tls: Option<Later>,
+    /// TLS with the endpoints: `true`, or a table. Without it they are met in plain.
+    pub tls: Option<Spanned<UpstreamTls>>,
     #[schemars(skip)]
     pub(super) health: Option<Later>,
     #[schemars(skip)]

@@ -12,6 +12,7 @@ use std::time::Duration;
 use super::diagnostic::Span;
 use super::options::Options;
 use crate::http;
+use crate::tls;
 use crate::wire::Address;
 
 /// The whole configuration, resolved.
@@ -73,6 +74,25 @@ pub struct Listener {
     pub connections_max: usize,
     pub chain: Vec<Use>,
     pub failure_pages: Vec<FailurePage>,
+    pub tls: Option<Tls>,
+}
+
+/// How a listener speaks TLS: files read, certificates and keys found to fit.
+#[derive(Debug, Clone)]
+pub struct Tls {
+    /// At least one; the first is for clients that ask for no name that another covers.
+    pub pairs: Vec<Arc<tls::Pair>>,
+    pub min_version: tls::MinVersion,
+    pub clients: Option<ClientCertificates>,
+}
+
+/// What a listener asks of its clients' certificates.
+#[derive(Debug, Clone)]
+pub struct ClientCertificates {
+    pub demand: tls::server::Demand,
+    pub authorities: tls::pair::Authorities,
+    /// Tell origins, in fields of the request.
+    pub headers: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -98,7 +118,19 @@ pub struct Upstream {
     pub connections_max: Option<usize>,
     /// Requests in flight, process-wide; over it: 503 at once.
     pub requests_max: Option<usize>,
+    pub tls: Option<UpstreamTls>,
     pub protocol: Protocol,
+}
+
+/// How an upstream's endpoints are met by TLS.
+#[derive(Debug, Clone)]
+pub struct UpstreamTls {
+    /// `None`: the endpoint's own.
+    pub name: Option<String>,
+    /// `None`: nobody is verified.
+    pub authorities: Option<tls::pair::Authorities>,
+    /// Who we say we are.
+    pub pair: Option<Arc<tls::Pair>>,
 }
 
 /// What an upstream speaks.

@@ -11,7 +11,7 @@ use serde::de::value::SeqAccessDeserializer;
 use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use super::diagnostic::Span;
-use super::document::{AccessLogTable, EndpointTable, UseTable};
+use super::document::{AccessLogTable, EndpointTable, UpstreamTlsTable, UseTable};
 use super::read::from_map;
 use super::spanned::{Entries, Spanned};
 
@@ -60,6 +60,13 @@ pub enum Balance {
 pub enum Via {
     On(bool),
     Name(String),
+}
+
+/// `true` for TLS with everything at its default, or a table.
+#[derive(Debug, Clone)]
+pub enum UpstreamTls {
+    On(bool),
+    Table(Box<UpstreamTlsTable>),
 }
 
 /// A policy's name, or a table.
@@ -200,6 +207,10 @@ shaped! {
         json_schema!({ "anyOf": [{ "enum": ["round_robin", "least_request"] }, table] })
     };
     Via: "a name, or `true` or `false`", |_generator| json_schema!({ "type": ["boolean", "string"] });
+    UpstreamTls: "`true`, or a table with `name`, `ca`, `certificate` and `key`", |generator| {
+        let table = generator.subschema_for::<UpstreamTlsTable>();
+        json_schema!({ "anyOf": [{ "type": "boolean" }, table] })
+    };
     Use: "a policy's name, or a table with `policy`", |generator| text_or::<UseTable>(generator);
     To: "an upstream's name, or a table of names and weights", |generator| text_or::<Entries<Weight>>(generator);
     Texts: "a string or a list of strings", |_generator| json_schema!({
@@ -256,6 +267,16 @@ impl<'de> Shape<'de> for Via {
 
     fn from_bool<E: Error>(value: bool) -> Option<Result<Self, E>> {
         Some(Ok(Self::On(value)))
+    }
+}
+
+impl<'de> Shape<'de> for UpstreamTls {
+    fn from_bool<E: Error>(value: bool) -> Option<Result<Self, E>> {
+        Some(Ok(Self::On(value)))
+    }
+
+    fn from_map<A: MapAccess<'de>>(map: A) -> Result<Self, Option<A::Error>> {
+        Ok(Self::Table(Box::new(from_map(map)?)))
     }
 }
 

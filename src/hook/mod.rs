@@ -10,7 +10,10 @@ use std::rc::Rc;
 
 pub use chain::{Chain, Seat};
 pub use table::{Hook, HookSet, Row};
-pub use view::{ClientFacts, Edit, Endpoint, Endpoints, Peer, Refused, RouteFacts, Side, View};
+pub use view::{
+    ClientCertificate, ClientFacts, Edit, Endpoint, Endpoints, HelloFacts, Peer, Refused, RouteFacts, Side, TlsFacts,
+    View,
+};
 
 use crate::config::diagnostic::Diagnostic;
 use crate::failure::Failure;
@@ -26,6 +29,10 @@ pub struct UpstreamId(pub u32);
 /// An endpoint, by its place in the list that the exchange balances over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct EndpointId(pub u32);
+
+/// A certificate, by its place in the listener's list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct CertificateId(pub u32);
 
 /// A compiled policy, held by a snapshot and shared by all workers.
 pub trait Recipe: Send + Sync {
@@ -81,6 +88,8 @@ pub enum Verdict {
     Pass,
     Allow,
     Close,
+    /// This one, whatever name was asked for.
+    Certificate(CertificateId),
     Route(RouteId),
     Answer(Box<Answer>),
     Bypass,
@@ -112,6 +121,7 @@ impl Verdict {
             Self::Pass => 0,
             Self::Allow => const { bit("Allow") },
             Self::Close => const { bit("Close") },
+            Self::Certificate(_) => const { bit("Certificate") },
             Self::Route(_) => const { bit("Route") },
             Self::Answer(_) => const { bit("Answer") },
             Self::Bypass => const { bit("Bypass") },
@@ -128,6 +138,7 @@ impl Verdict {
             Self::Pass => "Pass",
             Self::Allow => "Allow",
             Self::Close => "Close",
+            Self::Certificate(_) => "Certificate",
             Self::Route(_) => "Route",
             Self::Answer(_) => "Answer",
             Self::Bypass => "Bypass",

@@ -9,6 +9,7 @@ use super::{RouteId, UpstreamId};
 use crate::failure::{Failure, Reason};
 use crate::http::head::Head;
 use crate::http::name::FieldName;
+use crate::tls::Names;
 use crate::wire::Address;
 
 /// What a policy may touch. `Exchange` implements all of it; what has no request implements less, and the rest is "not
@@ -26,6 +27,11 @@ pub trait View {
     fn undo(&mut self) {}
 
     fn client(&self) -> Result<&ClientFacts, Refused>;
+
+    /// What the client announces before a certificate is chosen.
+    fn hello(&self) -> Result<&HelloFacts, Refused> {
+        Err(Refused::NotHere)
+    }
 
     /// The request's head, as the policies before have left it.
     fn request(&self) -> Result<&Head, Refused> {
@@ -161,8 +167,38 @@ pub struct TlsFacts {
     pub cipher: &'static str,
     /// The name the client asked for, lower case.
     pub server_name: Option<Box<str>>,
-    /// The session was resumed: no certificate was shown.
+    /// A ticket was taken: no certificate was shown.
     pub resumed: bool,
+    /// The client's certificate, verified. One that could not be verified ends the handshake.
+    pub certificate: Option<Arc<ClientCertificate>>,
+    /// Origins are told who the client is.
+    pub told: bool,
+    /// What the listener's certificates cover: whether this connection may carry requests to a host.
+    pub names: Arc<Names>,
+}
+
+/// Who a client has proved to be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClientCertificate {
+    /// RFC 4514: `CN=alice,O=Example`.
+    pub subject: Box<str>,
+    /// Its alternative names: `DNS:a.example.com, URI:spiffe://example/a`.
+    pub names: Box<str>,
+    /// SHA-256, hexadecimal.
+    pub fingerprint: Box<str>,
+    /// The whole, base64.
+    pub encoded: Box<str>,
+}
+
+/// What a client announces in the first message of its TLS handshake.
+#[derive(Debug, Clone, Default)]
+pub struct HelloFacts {
+    /// The name it asks for, lower case.
+    pub server_name: Option<Box<str>>,
+    /// The protocols it offers by ALPN, the preferred one first.
+    pub protocols: Vec<Box<[u8]>>,
+    /// What each of the listener's certificates covers, in the order written: what there is to choose from.
+    pub certificates: Arc<[Vec<Box<str>>]>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -190,6 +226,8 @@ pub struct Endpoint {
     pub number: u64,
     /// Resolved: never a DNS name.
     pub address: Address,
+    /// The DNS name that led to it.
+    pub host: Option<Arc<str>>,
     /// The address as logs show it.
     pub name: Arc<str>,
     pub weight: u32,
@@ -213,10 +251,10 @@ pub struct Endpoints {
 impl Endpoint {
     /// An endpoint that nobody has asked yet.
     #[must_use]
-    pub fn new(address: Address, weight: u32) -> Self {
+    pub fn new(address: Address, host: Option<Arc<str>>, weight: u32) -> Self {
         static NUMBERS: AtomicU64 = AtomicU64::new(0);
         let number = NUMBERS.fetch_add(1, Ordering::Relaxed);
-        Self { number, name: address.to_string().into(), address, weight, in_flight: AtomicU32::new(0) }
+        Self { number, host, name: address.to_string().into(), address, weight, in_flight: AtomicU32::new(0) }
     }
 }
 
@@ -227,6 +265,17 @@ impl Endpoints {
     #[must_use]
     pub fn is_tried(&self, index: usize) -> bool {
         index < 64 && self.tried & (1 << index) != 0
+    }
+}
+
+// === impl TlsFacts ===
+
+impl TlsFacts {
+    /// Whether a request to `host` belongs on this connection. Whoever asked for no name was shown what everybody is shown.
+    #[must_use]
+    pub fn covers(&self, host: &[u8]) -> bool {
+        let Some(name) = &self.server_name else { return true };
+        host.is_empty() || std::str::from_utf8(host).is_ok_and(|host| self.names.covers(name, host))
     }
 }
 

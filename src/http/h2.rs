@@ -1,7 +1,7 @@
 //! Heads and trailers between our form and that of HTTP/2 (RFC 9113 section 8): what h2's frames carry, and nothing that
 //! HTTP/1.1 would read in another way.
 
-use ::http::header::{CONTENT_LENGTH, COOKIE, HOST, HeaderMap, HeaderName, HeaderValue, TE};
+use ::http::header::{CONTENT_LENGTH, COOKIE, HeaderMap, HeaderName, HeaderValue, TE};
 use ::http::uri::{Authority, PathAndQuery, Scheme};
 use ::http::{Method, Request, Response, StatusCode, Uri, request};
 use base64::Engine as _;
@@ -25,15 +25,24 @@ pub fn request_head(parts: &request::Parts, ended: bool, fields_max: usize) -> R
     //= rfc9113#section-8.3.1
     //# A server SHOULD treat a request as malformed if it contains a Host header field that identifies an entity that
     //# differs from the entity in the ":authority" pseudo-header field.
-    if let Some(authority) = authority {
-        let differs = |host: &HeaderValue| !host.as_bytes().eq_ignore_ascii_case(authority.as_bytes());
-        if parts.headers.get_all(HOST).iter().any(differs) {
-            return Err(Reason::BadHost);
+    let (mut differs, mut crumbs) = (false, false);
+    fields(&mut head, &parts.headers, fields_max, |known, name, value| match (known, authority) {
+        (Known::Host, Some(authority)) => {
+            differs |= !value.as_bytes().eq_ignore_ascii_case(authority.as_bytes());
+            true
         }
+        (Known::Other, _) if name == COOKIE => {
+            crumbs = true;
+            true
+        }
+        _ => false,
+    })?;
+    if differs {
+        return Err(Reason::BadHost);
     }
-    let skipped = |known, name: &HeaderName| (known == Known::Host && authority.is_some()) || name == COOKIE;
-    fields(&mut head, &parts.headers, fields_max, skipped)?;
-    cookie(&mut head, &parts.headers);
+    if crumbs {
+        cookie(&mut head, &parts.headers);
+    }
     Ok(head)
 }
 
@@ -57,7 +66,7 @@ pub fn response_head(
 ) -> Result<(), Reason> {
     *head = Head::response(status.as_u16());
     (head.version, head.ended) = (Version::Http2, ended);
-    fields(head, map, fields_max, |_, _| false)
+    fields(head, map, fields_max, |_, _, _| false)
 }
 
 /// A response's head as HTTP/2 carries it.
@@ -119,7 +128,7 @@ fn fields(
     head: &mut Head,
     map: &HeaderMap,
     fields_max: usize,
-    skipped: impl Fn(Known, &HeaderName) -> bool,
+    mut skipped: impl FnMut(Known, &HeaderName, &HeaderValue) -> bool,
 ) -> Result<(), Reason> {
     if map.len() > fields_max {
         return Err(Reason::TooManyFields);
@@ -132,7 +141,7 @@ fn fields(
         if known.is_framing() && !matches!(known, Known::ContentLength | Known::Te | Known::Trailer) {
             return Err(Reason::BadField);
         }
-        if !skipped(known, name) {
+        if !skipped(known, name, value) {
             head.add_line(name.as_str(), known, value.as_bytes());
         }
     }
@@ -188,7 +197,7 @@ fn map(head: &Head, length: Length, keep_host: bool) -> HeaderMap {
     }
     if let Length::Exactly(bytes) = length
         && bytes > 0
-        && !map.contains_key(CONTENT_LENGTH)
+        && !head.has(Known::ContentLength)
     {
         map.insert(CONTENT_LENGTH, bytes.into());
     }

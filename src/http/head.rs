@@ -107,6 +107,12 @@ impl Head {
         head
     }
 
+    /// Bytes that it takes, roughly those it has on the wire.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        self.bytes.len() as u64
+    }
+
     /// Forgets everything but the memory, which comes from the thread's pool.
     pub fn clear(&mut self) {
         if self.bytes.capacity() == 0 {

@@ -22,6 +22,11 @@ pub enum Known {
     XForwardedHost,
     XRequestId,
     MaxForwards,
+    ClientCert,
+    ClientCertChain,
+    XClientCertificateSubject,
+    XClientCertificateNames,
+    XClientCertificateFingerprint,
 }
 
 /// Every known field's name, in lower case, in the order of the enum.
@@ -43,6 +48,11 @@ const NAMES: &[(&str, Known)] = &[
     ("x-forwarded-host", Known::XForwardedHost),
     ("x-request-id", Known::XRequestId),
     ("max-forwards", Known::MaxForwards),
+    ("client-cert", Known::ClientCert),
+    ("client-cert-chain", Known::ClientCertChain),
+    ("x-client-certificate-subject", Known::XClientCertificateSubject),
+    ("x-client-certificate-names", Known::XClientCertificateNames),
+    ("x-client-certificate-fingerprint", Known::XClientCertificateFingerprint),
 ];
 
 /// A field name prepared once, so that a look-up costs a length and a compare.
@@ -72,6 +82,7 @@ impl Known {
             7 => one(name, b"trailer", Self::Trailer).or(name, b"upgrade", Self::Upgrade),
             9 => one(name, b"forwarded", Self::Forwarded),
             10 => one(name, b"connection", Self::Connection).or(name, b"keep-alive", Self::KeepAlive),
+            11 => one(name, b"client-cert", Self::ClientCert),
             12 => one(name, b"x-request-id", Self::XRequestId).or(name, b"max-forwards", Self::MaxForwards),
             14 => one(name, b"content-length", Self::ContentLength),
             15 => one(name, b"x-forwarded-for", Self::XForwardedFor),
@@ -80,11 +91,12 @@ impl Known {
                 b"x-forwarded-host",
                 Self::XForwardedHost,
             ),
-            17 => one(name, b"transfer-encoding", Self::TransferEncoding).or(
-                name,
-                b"x-forwarded-proto",
-                Self::XForwardedProto,
-            ),
+            17 => one(name, b"transfer-encoding", Self::TransferEncoding)
+                .or(name, b"x-forwarded-proto", Self::XForwardedProto)
+                .or(name, b"client-cert-chain", Self::ClientCertChain),
+            26 => one(name, b"x-client-certificate-names", Self::XClientCertificateNames),
+            28 => one(name, b"x-client-certificate-subject", Self::XClientCertificateSubject),
+            32 => one(name, b"x-client-certificate-fingerprint", Self::XClientCertificateFingerprint),
             _ => Self::Other,
         }
     }

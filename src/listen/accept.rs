@@ -6,6 +6,7 @@
 use std::cell::RefCell;
 use std::io;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -17,10 +18,13 @@ use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use super::bind::Listening;
 use super::enter::{self, Entered, Protocol};
 use super::h1::{self, Client, Serve, Settings};
+use super::h2;
 use crate::clock::{self, Alarm};
 use crate::drain::{Drain, Guard, Level};
-use crate::hook::{ClientFacts, Peer};
+use crate::failure::Failure;
+use crate::hook::{ClientFacts, HelloFacts, Hook, Peer, Verdict};
 use crate::limits::{ACCEPT_BACKOFF_MS, ACCEPTS_PER_TURN, LISTEN_CLOSE_MS};
+use crate::observe::handshake::{Shaken, Unshaken};
 use crate::wire::{Wire, memory};
 
 /// A listener alive on one worker.
@@ -31,9 +35,20 @@ pub struct Door {
     pub drain: Drain,
     /// Connections of this listener, process-wide, and their limit.
     pub open: Arc<AtomicUsize>,
+    /// Asks the policies of the listener before there is a request.
+    pub ask: Ask,
+    /// Told how a TLS handshake ended, with the listener's number.
+    pub shaken: Rc<dyn Fn(u32, Result<Shaken, Unshaken>)>,
     /// Told `true` when a connection begins, `false` when it has ended, with the listener's number.
     pub count: Rc<dyn Fn(u32, bool)>,
 }
+
+/// Asks policies at a hook of a connection; `None`: nobody speaks there. What the client announced by TLS is made only for
+/// those who ask.
+pub type Ask = Rc<dyn Fn(Hook, &ClientFacts, &dyn Fn() -> HelloFacts) -> Option<Asking>>;
+
+/// What policies say, as a future.
+pub type Asking = Pin<Box<dyn Future<Output = Result<Verdict, Failure>>>>;
 
 /// One connection in the process-wide count.
 struct Open {
@@ -165,13 +180,12 @@ fn begin(wire: Wire, peer: Peer, door: &Rc<Door>) {
             Box::pin(enter::enter(wire, facts, &door)).await
         };
         let Some(Entered { wire, facts, protocol }) = entered else { return };
+        let client = Client::new(wire, facts, door.drain.guard(), door.settings.clone());
+        let serve = door.serve.clone();
+        drop(door);
         match protocol {
-            Protocol::Http1 => {
-                let client = Client::new(wire, facts, door.drain.guard(), door.settings.clone());
-                let serve = door.serve.clone();
-                drop(door);
-                h1::run(client, serve).await;
-            }
+            Protocol::Http1 => h1::run(client, serve).await,
+            Protocol::Http2 => Box::pin(h2::run(*client, serve)).await,
         }
     });
 }

@@ -13,10 +13,11 @@ use crate::config::plan::ListenerTimeouts;
 use crate::drain::{Guard, Level};
 use crate::failure::Reason;
 use crate::hook::ClientFacts;
-use crate::http::Rules;
 use crate::http::forwarded::{self, Asker, Lines};
 use crate::http::head::Head;
+use crate::http::{Rules, client_cert};
 use crate::limits::{DRAIN_IDLE_GRACE_MS, LINGER_BYTES_MAX, LINGER_MS};
+use crate::tls::server::Terms;
 use crate::wire::http1::{Expect, Piece, ReadError};
 use crate::wire::{Http, Http1, Wire};
 
@@ -48,6 +49,8 @@ pub struct Settings {
     pub lines: Lines,
     pub timeouts: ListenerTimeouts,
     pub trusted: Vec<ipnet::IpNet>,
+    /// `None`: plain HTTP.
+    pub tls: Option<Arc<Terms>>,
 }
 
 /// Serves one request, or answers a head that could not be read; gives the client back if its connection may go on.
@@ -72,7 +75,7 @@ pub async fn run(mut client: Box<Client>, serve: Serve) {
                 return Box::pin(h2::run(*client, serve)).await;
             }
             Next::Bad(reason) => Err(reason),
-            Next::Gone => return,
+            Next::Gone => return end(&mut client).await,
         };
         first = false;
         match serve(client, head).await {
@@ -80,6 +83,22 @@ pub async fn run(mut client: Box<Client>, serve: Serve) {
             None => return,
         }
     }
+}
+
+/// Says by TLS that no more comes: a body that ends with its connection would count as cut off without it. By TCP alone
+/// the close says it.
+pub async fn end(client: &mut Client) {
+    if !client.facts.secure {
+        return;
+    }
+    let until = clock::now() + LINGER_MS;
+    let said = std::future::poll_fn(|cx| {
+        if client.alarm.poll(cx, until) || client.guard.poll_level(cx) == Level::Cut {
+            return Poll::Ready(());
+        }
+        client.http.poll_shutdown(cx).map(drop)
+    });
+    said.await;
 }
 
 /// Closes without a reset: says that no more comes, and reads for a while what was on its way, so that the client gets
@@ -173,6 +192,14 @@ impl Client {
             trusted: facts.trusted,
         };
         forwarded::apply(head, &settings.rules.forwarded, &asker, &settings.lines);
+        let shown = facts.tls.as_ref().filter(|tls| tls.told).and_then(|tls| tls.certificate.as_ref());
+        let proof = shown.map(|shown| client_cert::Proof {
+            encoded: &shown.encoded,
+            subject: &shown.subject,
+            names: &shown.names,
+            fingerprint: &shown.fingerprint,
+        });
+        client_cert::apply(head, proof.as_ref(), facts.trusted);
     }
 
     /// Whether its first line is that of HTTP/2 (RFC 9113 section 3.3: prior knowledge).

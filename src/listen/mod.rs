@@ -8,5 +8,8 @@ mod enter;
 pub mod h1;
 mod h2;
 pub mod reply;
+mod tls;
 
+pub use accept::Ask;
+pub use enter::{OFFERED, Protocol};
 pub use h1::{Client, Serve, Settings};

@@ -54,12 +54,15 @@ pub fn door(name: &str, open_max: usize, serve: Serve, drain: Drain) -> Door {
             body: Duration::from_millis(CLIENT_BODY_TIMEOUT_MS),
         },
         trusted: Vec::new(),
+        tls: None,
     };
     Door {
         settings: Rc::new(RefCell::new(Rc::new(settings))),
         serve,
         drain,
         open: Arc::new(AtomicUsize::new(0)),
+        ask: Rc::new(|_, _, _| None),
+        shaken: Rc::new(|_, _| {}),
         count: Rc::new(|_, _| {}),
     }
 }

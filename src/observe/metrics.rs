@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use super::grown::Grown;
+use super::handshake::{SHAKEN, Shaken, Unshaken};
 use super::open_metrics::{Family, Kind};
 use crate::failure::Reason;
 
@@ -31,6 +32,8 @@ families! {
     UPSTREAM_CONNECTIONS = "gatewright_upstream_connections", Gauge, ["upstream"], "Open connections to an upstream, idle ones included.";
     CONNECTIONS_ACCEPTED = "gatewright_connections_accepted_total", Counter, ["listener"], "Connections accepted.";
     CONNECTIONS = "gatewright_connections", Gauge, ["listener"], "Open client connections.";
+    HANDSHAKES = "gatewright_tls_handshakes_total", Counter, ["listener" "version" "cipher" "resumed"], "TLS handshakes with clients.";
+    HANDSHAKE_FAILURES = "gatewright_tls_handshake_failures_total", Counter, ["listener" "reason"], "TLS handshakes with clients that failed.";
     FAILURES = "gatewright_failures_total", Counter, ["reason"], "Exchanges that failed, by reason.";
     BYTES = "gatewright_bytes_total", Counter, ["side" "direction"], "Bytes of messages, as sent and received.";
     CONFIG_GENERATION = "gatewright_config_generation", Gauge, [], "The number of the running configuration.";
@@ -117,6 +120,8 @@ pub(super) struct UpstreamCounts {
 pub(super) struct ListenerCounts {
     pub(super) accepted: Count,
     pub(super) closed: Count,
+    pub(super) shaken: [Count; SHAKEN],
+    pub(super) unshaken: [Count; Unshaken::ALL.len()],
 }
 
 pub(super) struct FailureCounts(pub(super) [Count; Reason::ALL.len()]);
@@ -198,6 +203,18 @@ impl WorkerMetrics {
     pub fn closed(&self, listener: u32) {
         if let Some(counts) = self.listeners.get(listener as usize) {
             counts.closed.add(1);
+        }
+    }
+
+    /// A client's TLS handshake has ended.
+    pub fn handshake(&self, listener: u32, outcome: Result<Shaken, Unshaken>) {
+        let Some(counts) = self.listeners.get(listener as usize) else { return };
+        let count = match outcome {
+            Ok(shaken) => counts.shaken.get(shaken.index()),
+            Err(unshaken) => counts.unshaken.get(unshaken as usize),
+        };
+        if let Some(count) = count {
+            count.add(1);
         }
     }
 

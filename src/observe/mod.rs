@@ -3,6 +3,7 @@
 pub mod access_log;
 mod escape;
 mod grown;
+pub mod handshake;
 pub mod log_sink;
 pub mod metrics;
 pub mod open_metrics;

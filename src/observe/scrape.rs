@@ -2,6 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
+use super::handshake::{Shaken, Unshaken};
 use super::metrics::{
     self, BOUNDS_TEXT, BUCKETS, CLASSES, Count, FLOWS, Metrics, RESULTS, RouteCounts, UpstreamGauges, WorkerMetrics,
     named,
@@ -9,6 +10,7 @@ use super::metrics::{
 use super::open_metrics::Text;
 use super::process;
 use crate::failure::Reason;
+use crate::tls::{SUITES, suite_name, version_name};
 
 // === impl Metrics ===
 
@@ -20,6 +22,7 @@ impl Metrics {
         self.requests(&mut text);
         self.upstream(&mut text, upstreams);
         self.listening(&mut text);
+        self.handshakes(&mut text);
         self.trouble(&mut text);
         self.flows(&mut text);
         self.configuration(&mut text);
@@ -109,6 +112,33 @@ impl Metrics {
         for (index, name) in named(&self.listeners) {
             let closed = self.sum(|worker| worker.listeners.get(index).map(|counts| &counts.closed));
             text.sample(&metrics::CONNECTIONS, &[name], accepted(index).saturating_sub(closed));
+        }
+    }
+
+    /// Only what has happened: most listeners see two or three of the suites, and many none.
+    fn handshakes(&self, text: &mut Text) {
+        text.family(&metrics::HANDSHAKES);
+        for (listener, name) in named(&self.listeners) {
+            for (place, suite) in SUITES.iter().enumerate() {
+                for resumed in [false, true] {
+                    let index = Shaken { suite: place, resumed }.index();
+                    let n = self.sum(|worker| worker.listeners.get(listener)?.shaken.get(index));
+                    if n > 0 {
+                        let labels = [version_name(Some(suite.version().version)), suite_name(suite.suite())];
+                        let resumed = if resumed { "true" } else { "false" };
+                        text.sample(&metrics::HANDSHAKES, &[name, labels[0], labels[1], resumed], n);
+                    }
+                }
+            }
+        }
+        text.family(&metrics::HANDSHAKE_FAILURES);
+        for (listener, name) in named(&self.listeners) {
+            for unshaken in Unshaken::ALL {
+                let n = self.sum(|worker| worker.listeners.get(listener)?.unshaken.get(*unshaken as usize));
+                if n > 0 {
+                    text.sample(&metrics::HANDSHAKE_FAILURES, &[name, unshaken.label()], n);
+                }
+            }
         }
     }
 

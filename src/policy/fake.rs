@@ -67,7 +67,7 @@ impl Fake {
         let mut fake = Self::get("/");
         let endpoint = |weight: &u32| {
             let address = Address::Ip("127.0.0.1:80".parse().unwrap());
-            Arc::new(Endpoint::new(address, *weight))
+            Arc::new(Endpoint::new(address, None, *weight))
         };
         fake.endpoints.list = weights.iter().map(endpoint).collect();
         fake

@@ -3,7 +3,7 @@
 //! The client is told what it may know and the request's id; reasons and details stay in the log.
 
 use super::flow::ResponseFlow;
-use super::{Exchange, Source};
+use super::{Exchange, Source, grpc};
 use crate::failure::{Failure, Reason};
 use crate::hook::{Answer, Hook};
 use crate::http::h1::write::reason_phrase;
@@ -29,12 +29,13 @@ pub fn status(reason: Reason) -> u16 {
         R::BodyTooLarge => 413,
         R::TargetTooLong => 414,
         R::ExpectationUnknown => 417,
+        R::Misdirected => 421,
         R::HeadTooLarge | R::TooManyFields => 431,
         // Never seen by a client; the log calls it what nginx calls it.
         R::ClientStalled | R::ClientClosed => 499,
         R::PolicyFailed | R::MayNotWait | R::Broken | R::NoUpstream => 500,
         R::TransferCodingUnknown => 501,
-        R::ConnectFailed | R::UpstreamClosed | R::UpstreamTruncated | R::BadResponse => 502,
+        R::ConnectFailed | R::TlsFailed | R::UpstreamClosed | R::UpstreamTruncated | R::BadResponse => 502,
         R::NoEndpoint | R::ResolveFailed | R::ConnectionsExceeded | R::RequestsExceeded | R::Draining => 503,
         R::ConnectTimeout | R::FirstByteTimeout | R::UpstreamIdleTimeout | R::TotalTimeout => 504,
         R::VersionUnsupported => 505,
@@ -73,9 +74,10 @@ pub(super) async fn settle(exchange: &mut Exchange, obtained: Result<(), Failure
         fail(exchange, failure);
     }
     if !std::mem::take(&mut exchange.needs_page) {
-        return;
+        return grpc::settle(exchange);
     }
     write_page(exchange);
+    grpc::settle(exchange);
     if exchange.speaks(Hook::FailurePage)
         && let Err(failure) = exchange.edit(Hook::FailurePage).await
     {
@@ -91,6 +93,7 @@ pub(super) fn settle_late(exchange: &mut Exchange, edited: Result<bool, Failure>
     if std::mem::take(&mut exchange.needs_page) {
         write_page(exchange);
     }
+    grpc::settle(exchange);
 }
 
 fn fail(exchange: &mut Exchange, failure: Failure) {

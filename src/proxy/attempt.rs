@@ -1,7 +1,7 @@
 //! Attempts: balance, connect, send, await a head; and the loop that tries again where that is safe.
 
 use super::flow::{Event, ResponseFlow};
-use super::{Exchange, Source, deliver, reach};
+use super::{Exchange, Source, deliver, grpc, reach};
 use crate::clock::{self, NEVER};
 use crate::failure::{Failure, Reason};
 use crate::hook::{Hook, Verdict};
@@ -91,7 +91,7 @@ fn settle_upstream(exchange: &mut Exchange) -> Result<(), Failure> {
     let limits = &mut exchange.flows.limits;
     limits.first_byte_ms = pick(route.first_byte, timeouts.first_byte, FIRST_BYTE_TIMEOUT_MS);
     limits.upstream_idle_ms = pick(route.idle, timeouts.idle, UPSTREAM_IDLE_TIMEOUT_MS);
-    let total = pick(route.total, timeouts.total, NEVER);
+    let total = pick(route.total, timeouts.total, NEVER).min(grpc::timeout_ms(&exchange.request).unwrap_or(NEVER));
     limits.total_at = exchange.record.began_ms.saturating_add(total);
     exchange.upstream_active = upstream.lane.active(&exchange.request);
     exchange.upstream = Some(upstream.clone());

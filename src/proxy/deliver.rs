@@ -1,7 +1,7 @@
 //! A response's head and body to the client, to the last byte; and what then becomes of both connections.
 
 use super::flow::{Event, ResponseFlow};
-use super::{Exchange, Source, tunnel};
+use super::{Exchange, Source, grpc, tunnel};
 use crate::clock;
 use crate::drain::Level;
 use crate::failure::{Failure, Fault, Reason};
@@ -71,7 +71,11 @@ pub(super) async fn run(exchange: &mut Exchange) -> Ending {
 pub(super) async fn part(mut client: Box<Client>, ending: Ending) -> Option<Box<Client>> {
     match ending {
         Ending::Keep => Some(client),
-        Ending::Close | Ending::Reset => None,
+        Ending::Close => {
+            h1::end(&mut client).await;
+            None
+        }
+        Ending::Reset => None,
         Ending::Discard => {
             if Box::pin(discard(&mut client)).await {
                 return Some(client);
@@ -176,9 +180,9 @@ fn queue_head(exchange: &mut Exchange, keep: bool) -> Length {
 async fn break_off(exchange: &mut Exchange, failure: &Failure, length: Length) -> Ending {
     exchange.record.fail(failure);
     exchange.count_upstream();
-    exchange.flows.upstream = None;
+    let code = exchange.flows.upstream.take().and_then(|upstream| upstream.http.reset_code());
     if exchange.flows.client.http.is_stream() {
-        return Ending::Reset;
+        return break_off_stream(exchange, failure, code).await;
     }
     if failure.reason().fault() != Fault::Upstream {
         // Where the close is what ends a body, an orderly one would say that this was all of it.
@@ -190,19 +194,32 @@ async fn break_off(exchange: &mut Exchange, failure: &Failure, length: Length) -
     if length == Length::Close || flushed.is_err() { Ending::Reset } else { Ending::Close }
 }
 
+/// By HTTP/2 a reset says that this was not all, and why, if the upstream has said so; gRPC has words of its own.
+async fn break_off_stream(exchange: &mut Exchange, failure: &Failure, code: Option<u32>) -> Ending {
+    let words = grpc::last_words(exchange, failure).filter(|_| failure.reason().fault() != Fault::Client);
+    let (Some(words), None) = (words, code) else {
+        exchange.flows.client.http.reset(code);
+        return Ending::Close;
+    };
+    exchange.flows.client.http.queue_end(true, Some(&words));
+    exchange.flows.response = ResponseFlow::Ended;
+    exchange.flows.limits.total_at = clock::NEVER;
+    let flushed = exchange.flows.event(&mut exchange.response).await;
+    if flushed.is_err() { Ending::Reset } else { Ending::Close }
+}
+
 /// The upstream's connection serves again only if nothing is left on it, either way. It is given back, and its limits
 /// with it, before the client has the last byte: whoever asks next must not find them taken.
 fn give_back_upstream(exchange: &mut Exchange) {
     exchange.count_upstream();
     exchange.attempt.in_flight = None;
     let Some(upstream) = exchange.flows.upstream.take() else { return };
-    let Some(endpoint) = exchange.attempt.endpoint() else { return };
     let persistent = exchange.record.received.is_some_and(|(_, persistent)| persistent);
     let request = &exchange.flows.request;
     let http = &upstream.http;
     let clean = http.is_body_done() && http.is_flushed() && !http.has_unread() && !http.has_ended();
     if persistent && clean && request.read && !request.refused {
-        exchange.parts.pool.put(endpoint, upstream);
+        exchange.parts.pool.put(upstream);
     }
 }
 

@@ -8,6 +8,7 @@ use crate::hook::{Hook, Verdict};
 use crate::http::admit;
 use crate::http::name::Known;
 use crate::listen::Client;
+use crate::policy::routing::matching::host_of;
 
 use super::request_id::RequestId;
 
@@ -67,6 +68,9 @@ fn admit(exchange: &mut Exchange) -> Result<bool, Failure> {
     exchange.flows.client.http.expect_body(framing);
     let ends_here = admitted.ends_here;
     exchange.admitted = Some(admitted);
+    if exchange.flows.client.facts.tls.as_ref().is_some_and(|tls| !tls.covers(host_of(&exchange.request))) {
+        return Err(Failure::new(Reason::Misdirected));
+    }
     forward_facts(exchange);
     // `when` is asked of the request as it is now, as routes are.
     exchange.active = exchange.lane.as_ref().map_or(0, |lane| lane.active(&exchange.request));
@@ -90,7 +94,7 @@ impl Open {
     fn close(&mut self, ending: &deliver::Ending) -> Option<Box<Client>> {
         let mut exchange = self.0.take()?;
         if matches!(ending, deliver::Ending::Reset) {
-            exchange.flows.client.http.abort();
+            exchange.flows.client.http.reset(None);
         }
         record_and_log(&mut exchange, false);
         Some(exchange.flows.client)

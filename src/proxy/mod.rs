@@ -2,8 +2,10 @@
 
 pub mod answer;
 mod attempt;
+pub mod connection;
 mod deliver;
 mod flow;
+mod grpc;
 pub mod lifecycle;
 mod reach;
 mod record;

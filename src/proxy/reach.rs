@@ -7,61 +7,86 @@ use super::Exchange;
 use crate::clock;
 use crate::config::plan::Protocol;
 use crate::failure::{Failure, Reason};
+use crate::hook::Endpoint;
 use crate::http::h1::write::Length;
 use crate::limits::CONNECT_TIMEOUT_MS;
 use crate::listen::Client;
 use crate::snapshot::UpstreamAlive;
+use crate::tls::client::{Dial, H2};
+use crate::upstream::connect::Offer;
+use crate::upstream::directory::Connected;
 use crate::upstream::h2::{Flight, Joined, Place, Shared};
-use crate::upstream::{Connection, connect, repeat};
-use crate::wire::{Address, Http, Http1, Wire};
+use crate::upstream::{Connection, Key, connect, repeat};
+use crate::wire::{Http, Http1, Wire};
 
 /// A connection for this attempt.
 pub(super) async fn connection(exchange: &mut Exchange) -> Result<Box<Connection>, Failure> {
-    let upstream = exchange.upstream.as_ref().ok_or(Reason::NoUpstream)?;
-    if upstream.protocol == Protocol::Http2 {
-        let upstream = upstream.clone();
-        return Box::pin(stream(exchange, &upstream)).await;
+    let upstream = exchange.upstream.clone().ok_or(Reason::NoUpstream)?;
+    let endpoint = exchange.attempt.endpoint().cloned().ok_or(Reason::NoEndpoint)?;
+    let key = Key::new(&endpoint, upstream.dial.as_deref());
+    if upstream.protocol != Protocol::Http1
+        && let Some(connection) = Box::pin(stream(exchange, &upstream, &endpoint, key)).await?
+    {
+        return Ok(connection);
     }
-    let endpoint = exchange.attempt.endpoint().ok_or(Reason::NoEndpoint)?;
     let has_body = exchange.admitted.as_ref().is_some_and(|admitted| admitted.length != Length::None);
     let certain = has_body || !repeat::is_idempotent(exchange.request.method());
     let entry = exchange.attempt.entry.ok_or(Reason::NoUpstream)?;
     let counted = Some(entry.connect(upstream.connections_max)?);
-    if let Some(mut connection) = exchange.parts.pool.take(endpoint, certain) {
+    if let Some(mut connection) = exchange.parts.pool.take(key, certain) {
         connection.counted = counted;
         return Ok(connection);
     }
-    let (until, address) = (until(exchange, upstream), endpoint.address.clone());
+    let until = until(exchange, &upstream);
     let began = clock::precise();
+    let tls = upstream.dial.as_deref().map(|tls| (tls, Offer::Http1));
     // Boxed, as all that is rare: an exchange is as large as the largest of what it may wait for.
-    let wire = Box::pin(dial(&mut exchange.flows.client, &address, until)).await?;
+    let wire = Box::pin(dial(&mut exchange.flows.client, &endpoint, tls, until)).await?;
     exchange.record.connected(began);
-    Ok(Box::new(Connection { http: Http::One(Http1::new(wire)), reused: false, counted, place: None }))
+    Ok(alone(wire, counted, key))
 }
 
-/// A stream on a connection that is shared, dialled if there is none with room and nobody else dials.
-async fn stream(exchange: &mut Exchange, upstream: &UpstreamAlive) -> Result<Box<Connection>, Failure> {
-    let endpoint = exchange.attempt.endpoint().cloned().ok_or(Reason::NoEndpoint)?;
+/// A stream on a connection that is shared, dialled if there is none with room and nobody else dials. `None`: the endpoint
+/// is known to choose HTTP/1.1.
+async fn stream(
+    exchange: &mut Exchange,
+    upstream: &UpstreamAlive,
+    endpoint: &Endpoint,
+    key: Key,
+) -> Result<Option<Box<Connection>>, Failure> {
+    let tls = upstream.dial.as_deref().map(|tls| (tls, Offer::All));
     let entry = exchange.attempt.entry.ok_or(Reason::NoUpstream)?;
     let until = until(exchange, upstream);
     loop {
         let pool = exchange.parts.pool.clone();
-        match Shared::join(&pool, endpoint.number) {
-            Joined::Place(place) => return Ok(on(place)),
+        match Shared::join(&pool, key) {
+            Joined::Place(place) => return Ok(Some(on(place, key))),
+            Joined::Apart => return Ok(None),
             Joined::Follow(flight) => follow(&mut exchange.flows.client, &flight, until).await?,
             Joined::Lead(lead) => {
                 let counted = entry.connect(upstream.connections_max);
                 let began = clock::precise();
                 let dialled = match counted {
                     Ok(counted) => {
-                        dial(&mut exchange.flows.client, &endpoint.address, until).await.map(|wire| (wire, counted))
+                        dial(&mut exchange.flows.client, endpoint, tls, until).await.map(|wire| (wire, counted))
                     }
                     Err(failure) => Err(failure.into()),
                 };
                 match dialled {
                     Ok((wire, counted)) => {
                         exchange.record.connected(began);
-                        return lead.open(wire, false, Some(counted)).await.map(on);
+                        if tls.is_none() || wire.agreed() == Some(H2) {
+                            let place = lead.open(wire, tls.is_some(), Some(counted)).await?;
+                            return Ok(Some(on(place, key)));
+                        }
+                        if upstream.protocol == Protocol::Auto {
+                            lead.part();
+                            return Ok(Some(alone(wire, Some(counted), key)));
+                        }
+                        let failure = format!("{}: it does not speak HTTP/2", endpoint.name);
+                        let failure = Failure::with(Reason::TlsFailed, failure);
+                        lead.fail(&failure);
+                        return Err(failure);
                     }
                     Err(failure) => {
                         if failure.reason() != Reason::ClientClosed {
@@ -75,8 +100,12 @@ async fn stream(exchange: &mut Exchange, upstream: &UpstreamAlive) -> Result<Box
     }
 }
 
-fn on(place: Place) -> Box<Connection> {
-    Box::new(Connection { http: place.http(), reused: false, counted: None, place: Some(place) })
+fn alone(wire: Wire, counted: Option<Connected>, key: Key) -> Box<Connection> {
+    Box::new(Connection { http: Http::One(Http1::new(wire)), reused: false, counted, key, place: None })
+}
+
+fn on(place: Place, key: Key) -> Box<Connection> {
+    Box::new(Connection { http: place.http(), reused: false, counted: None, key, place: Some(place) })
 }
 
 /// Milliseconds of the clock until which a connection is tried.
@@ -87,9 +116,14 @@ fn until(exchange: &Exchange, upstream: &UpstreamAlive) -> u64 {
 }
 
 /// Connects, and watches the client meanwhile: its reset cancels.
-async fn dial(client: &mut Client, address: &Address, until: u64) -> Result<Wire, Failure> {
+async fn dial(
+    client: &mut Client,
+    endpoint: &Endpoint,
+    tls: Option<(&Dial, Offer)>,
+    until: u64,
+) -> Result<Wire, Failure> {
     let Client { http, alarm, .. } = client;
-    let mut connecting = std::pin::pin!(connect::connect(address, alarm, until));
+    let mut connecting = std::pin::pin!(connect::connect(endpoint, tls, alarm, until));
     std::future::poll_fn(|cx| match connecting.as_mut().poll(cx) {
         Poll::Pending => http.poll_watch(cx).map(|error| Err(Failure::with(Reason::ClientClosed, error))),
         connected => connected,

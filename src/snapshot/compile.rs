@@ -5,13 +5,17 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
-use crate::config::diagnostic::Diagnostic;
-use crate::config::plan::{Balance, PathPattern, Plan, Use};
+use crate::config::diagnostic::{Diagnostic, Span};
+use crate::config::plan::{self, Balance, PathPattern, Plan, Protocol, Use};
 use crate::hook::{Recipe, RouteId, UpstreamId};
+use crate::listen::OFFERED;
 use crate::policy::catalogue;
 use crate::policy::routing::matching::Matcher;
 use crate::policy::routing::table::{BadRoute, RouteTable};
 use crate::policy::{self, Secrets};
+use crate::tls::client::{Dial, H1, H2};
+use crate::tls::server::{Terms, Wanted};
+use crate::tls::{self, Mistake};
 use crate::upstream::directory::Directory;
 
 /// Everything a request may consult, compiled and immutable.
@@ -20,6 +24,8 @@ pub struct Snapshot {
     pub number: u64,
     pub plan: Arc<Plan>,
     pub table: Arc<RouteTable>,
+    /// By the listener's place in the plan.
+    pub tls: Vec<Option<Arc<Terms>>>,
     pub(super) file: Vec<Place>,
     pub(super) listeners: Vec<Vec<Place>>,
     pub(super) route_default: Place,
@@ -50,6 +56,7 @@ pub(super) struct CompiledUpstream {
     pub(super) id: UpstreamId,
     pub(super) name: Arc<str>,
     pub(super) places: Vec<Place>,
+    pub(super) dial: Option<Arc<Dial>>,
 }
 
 /// What gives out ids, for the life of the process: the same name is the same id in every generation.
@@ -57,6 +64,8 @@ pub struct Ids {
     pub directory: Arc<Directory>,
     routes: Names,
     listeners: Names,
+    /// Ticket keys, and what endpoints gave.
+    tls: tls::Kept,
     living: Arc<AtomicUsize>,
 }
 
@@ -102,13 +111,49 @@ pub fn compile(plan: Arc<Plan>, number: u64, ids: &mut Ids) -> Result<Arc<Snapsh
             has_params: matches!(&route.matching.path, Some(PathPattern::Template { .. })),
         });
     }
+    let tls = plan.listeners.iter().map(|listener| terms(listener, &mut ids.tls)).collect::<Result<_, _>>()?;
     let route_default = built_in(catalogue::entry_default(&table));
-    let upstreams = plan.upstreams.iter().zip(upstream_ids).zip(upstream_places);
-    let upstreams = upstreams
-        .map(|((upstream, id), places)| CompiledUpstream { id, name: upstream.name.as_str().into(), places })
-        .collect();
+    let mut upstreams = Vec::new();
+    for ((upstream, id), places) in plan.upstreams.iter().zip(upstream_ids).zip(upstream_places) {
+        let dial = dial(upstream, &mut ids.tls)?;
+        upstreams.push(CompiledUpstream { id, name: upstream.name.as_str().into(), places, dial });
+    }
     let living = ids.living.clone();
-    Ok(Arc::new(Snapshot { number, plan, table, file, listeners, route_default, routes, upstreams, living }))
+    Ok(Arc::new(Snapshot { number, plan, table, tls, file, listeners, route_default, routes, upstreams, living }))
+}
+
+fn terms(listener: &plan::Listener, kept: &mut tls::Kept) -> Result<Option<Arc<Terms>>, Vec<Diagnostic>> {
+    let Some(written) = &listener.tls else { return Ok(None) };
+    let protocols: Vec<&[u8]> = OFFERED.iter().map(|(name, _)| *name).collect();
+    let clients = written.clients.as_ref();
+    let wanted = Wanted {
+        pairs: &written.pairs,
+        min_version: written.min_version,
+        clients: clients.map(|clients| (&clients.authorities, clients.demand)),
+        headers: clients.is_some_and(|clients| clients.headers),
+        protocols: &protocols,
+    };
+    Terms::new(&wanted, kept).map(Some).map_err(|mistake| unusable(mistake, &listener.span))
+}
+
+fn dial(upstream: &plan::Upstream, kept: &mut tls::Kept) -> Result<Option<Arc<Dial>>, Vec<Diagnostic>> {
+    let Some(written) = &upstream.tls else { return Ok(None) };
+    let wanted = tls::client::Wanted {
+        name: written.name.as_deref(),
+        authorities: written.authorities.as_ref(),
+        pair: written.pair.as_deref(),
+        protocols: match upstream.protocol {
+            Protocol::Http1 => &[H1],
+            Protocol::Http2 => &[H2],
+            Protocol::Auto => &[H2, H1],
+        },
+    };
+    Dial::new(&wanted, kept).map(Some).map_err(|mistake| unusable(mistake, &upstream.span))
+}
+
+fn unusable(mistake: Mistake, span: &Span) -> Vec<Diagnostic> {
+    let found = Diagnostic::error("E0209", mistake.what).at(span, "here");
+    vec![if mistake.help.is_empty() { found } else { found.help(mistake.help) }]
 }
 
 fn compile_places(uses: &[Use], secrets: &Secrets, found: &mut Vec<Diagnostic>) -> Vec<Place> {
@@ -145,7 +190,13 @@ fn built_in((name, recipe): (&'static str, Arc<dyn Recipe>)) -> Place {
 impl Ids {
     #[must_use]
     pub fn new(directory: Arc<Directory>) -> Self {
-        Self { directory, routes: Names::default(), listeners: Names::default(), living: Arc::default() }
+        Self {
+            directory,
+            routes: Names::default(),
+            listeners: Names::default(),
+            tls: tls::Kept::default(),
+            living: Arc::default(),
+        }
     }
 
     /// Every route name there has been, by id.

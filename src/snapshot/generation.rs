@@ -9,6 +9,7 @@ use crate::config::plan::{FailurePage, Protocol, StatusPattern, Timeouts};
 use crate::hook::{Chain, Policy, RouteFacts, RouteId, Seat, UpstreamId, WorkerParts};
 use crate::http::head::Head;
 use crate::policy::routing::matching::Matcher;
+use crate::tls::client::Dial;
 
 /// What exchanges of one worker stand on. An exchange holds it until its end, so a reload never changes it under one.
 pub struct Generation {
@@ -47,6 +48,8 @@ pub struct UpstreamAlive {
     pub timeouts: Timeouts,
     pub connections_max: Option<usize>,
     pub requests_max: Option<usize>,
+    /// `None`: endpoints are met in plain.
+    pub dial: Option<Arc<Dial>>,
     pub protocol: Protocol,
 }
 
@@ -96,6 +99,7 @@ impl Generation {
                 timeouts: plan.timeouts,
                 connections_max: plan.connections_max,
                 requests_max: plan.requests_max,
+                dial: compiled.dial.clone(),
                 protocol: plan.protocol,
             };
             put(&mut upstreams, compiled.id.0, Rc::new(alive));
@@ -166,6 +170,12 @@ impl Lane {
             list.push(seat);
         }
         Rc::new(Self { chain: Chain::new(list), conditions })
+    }
+
+    /// One bit for each seat without a `when`.
+    #[must_use]
+    pub fn unconditional(&self) -> u64 {
+        self.conditions.iter().fold(u64::MAX, |mask, (seat, _)| mask & !(1 << seat))
     }
 
     /// One bit for each seat whose `when` the request meets.

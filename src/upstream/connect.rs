@@ -1,26 +1,50 @@
-//! Dialling an endpoint.
+//! Dialling an endpoint, and shaking hands with it by TLS.
 
 use std::io;
 use std::task::Poll;
 
+use rustls::{Error, InvalidMessage};
 use tokio::net::{TcpStream, UnixStream};
+use tokio_rustls::{TlsConnector, TlsStream};
 
 use crate::clock::Alarm;
 use crate::failure::{Failure, Reason};
+use crate::hook::Endpoint;
+use crate::tls::client::Dial;
 use crate::wire::{Address, Wire, memory};
 
-/// Connects to `address` until `deadline_ms` of the clock. Cancel safe: a dropped future closes what it had opened.
-pub async fn connect(address: &Address, alarm: &Alarm, deadline_ms: u64) -> Result<Wire, Failure> {
-    let mut dialling = std::pin::pin!(dial(address));
+/// Which protocols are offered by ALPN.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Offer {
+    /// What the upstream may speak.
+    All,
+    /// It is known what the endpoint chooses.
+    Http1,
+}
+
+/// Connects to an endpoint until `deadline_ms` of the clock, the TLS handshake included. Cancel safe: a dropped future
+/// closes what it had opened.
+pub async fn connect(
+    endpoint: &Endpoint,
+    tls: Option<(&Dial, Offer)>,
+    alarm: &Alarm,
+    deadline_ms: u64,
+) -> Result<Wire, Failure> {
+    let mut dialling = std::pin::pin!(reach(endpoint, tls));
     let dialled = std::future::poll_fn(|cx| match dialling.as_mut().poll(cx) {
         Poll::Ready(dialled) => Poll::Ready(Some(dialled)),
         Poll::Pending if alarm.poll(cx, deadline_ms) => Poll::Ready(None),
         Poll::Pending => Poll::Pending,
     });
-    match dialled.await {
-        Some(Ok(wire)) => Ok(wire),
-        Some(Err(error)) => Err(Failure::with(Reason::ConnectFailed, format_args!("{address}: {error}"))),
-        None => Err(Failure::with(Reason::ConnectTimeout, address)),
+    dialled.await.unwrap_or_else(|| Err(Failure::with(Reason::ConnectTimeout, &endpoint.name)))
+}
+
+async fn reach(endpoint: &Endpoint, tls: Option<(&Dial, Offer)>) -> Result<Wire, Failure> {
+    let failed = |error| Failure::with(Reason::ConnectFailed, format_args!("{}: {error}", endpoint.name));
+    let wire = dial(&endpoint.address).await.map_err(failed)?;
+    match tls {
+        Some((tls, offer)) => Box::pin(shake(wire, endpoint, tls, offer)).await,
+        None => Ok(wire),
     }
 }
 
@@ -34,5 +58,28 @@ async fn dial(address: &Address) -> io::Result<Wire> {
         Address::Unix(path) => UnixStream::connect(path).await.map(Wire::Unix),
         Address::Memory(name) => memory::connect(name).map(Wire::Memory),
         Address::Name { .. } => Err(io::Error::other("the name was not resolved")),
+    }
+}
+
+async fn shake(wire: Wire, endpoint: &Endpoint, tls: &Dial, offer: Offer) -> Result<Wire, Failure> {
+    let address = if let Address::Ip(at) = &endpoint.address { Some(at.ip()) } else { None };
+    let Some(name) = tls.name(endpoint.host.as_deref(), address) else {
+        return Err(Failure::with(Reason::TlsFailed, format_args!("{}: no name to ask for", endpoint.name)));
+    };
+    let asked = name.to_str().into_owned();
+    match TlsConnector::from(tls.config(offer == Offer::Http1)).connect(name, wire).await {
+        Ok(stream) => Ok(Wire::Tls(Box::new(TlsStream::Client(stream)))),
+        Err(error) => {
+            let why = explain(&error);
+            Err(Failure::with(Reason::TlsFailed, format_args!("{} as {asked}: {why}", endpoint.name)))
+        }
+    }
+}
+
+fn explain(error: &io::Error) -> String {
+    match error.get_ref().and_then(|inner| inner.downcast_ref::<Error>()) {
+        Some(Error::InvalidMessage(InvalidMessage::InvalidContentType)) => "it does not speak TLS".to_owned(),
+        _ if error.kind() == io::ErrorKind::UnexpectedEof => "it closed the connection during the handshake".to_owned(),
+        _ => error.to_string(),
     }
 }

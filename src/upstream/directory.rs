@@ -67,11 +67,14 @@ pub struct Entry {
     pub id: UpstreamId,
 }
 
+/// An address, and the DNS name that led to it: by TLS, the name is a part of who is met.
+type Lead = (Address, Option<Arc<str>>);
+
 /// The endpoints now, and the number that each address has had so far: what left and comes back finds its idle
 /// connections.
 struct Published {
     list: List,
-    numbers: BTreeMap<Address, u64>,
+    numbers: BTreeMap<Lead, u64>,
 }
 
 /// One request on an upstream; dropping it ends it.
@@ -236,10 +239,10 @@ impl Known {
 
     /// Makes the list anew; it changes only if an address or a weight did.
     fn publish(&self, answers: &BTreeMap<Arc<str>, DnsAnswer>) {
-        let mut wanted: Vec<(Address, u32)> = Vec::new();
-        let mut add = |address: Address, weight: u32| {
-            if !wanted.iter().any(|(known, _)| *known == address) {
-                wanted.push((address, weight));
+        let mut wanted: Vec<(Lead, u32)> = Vec::new();
+        let mut add = |address: Address, host: Option<&Arc<str>>, weight: u32| {
+            if !wanted.iter().any(|((known, _), _)| *known == address) {
+                wanted.push(((address, host.cloned()), weight));
             }
         };
         for source in &self.sources {
@@ -247,10 +250,10 @@ impl Known {
                 Address::Name { host, port } => {
                     let addresses = answers.get(host).map_or(&[][..], |answer| &answer.addresses);
                     for address in addresses {
-                        add(Address::Ip(SocketAddr::new(*address, *port)), source.weight);
+                        add(Address::Ip(SocketAddr::new(*address, *port)), Some(host), source.weight);
                     }
                 }
-                address => add(address.clone(), source.weight),
+                address => add(address.clone(), None, source.weight),
             }
         }
         self.entry.publish(wanted);
@@ -306,11 +309,11 @@ impl Entry {
         (self.version.load(Ordering::Relaxed), published.list.clone())
     }
 
-    fn publish(&self, wanted: Vec<(Address, u32)>) {
+    fn publish(&self, wanted: Vec<(Lead, u32)>) {
         let mut published = lock(&self.published);
         let Published { list, numbers } = &mut *published;
-        let same = |old: &Arc<Endpoint>, (address, weight): &(Address, u32)| {
-            old.address == *address && old.weight == (*weight)
+        let same = |old: &Arc<Endpoint>, ((address, host), weight): &(Lead, u32)| {
+            old.address == *address && old.host == *host && old.weight == (*weight)
         };
         if list.len() == wanted.len() && list.iter().zip(&wanted).all(|(old, new)| same(old, new)) {
             return;
@@ -318,11 +321,12 @@ impl Entry {
         if numbers.len() > ENDPOINTS_MAX {
             numbers.clear();
         }
-        let keep = |new: (Address, u32)| match list.iter().find(|old| same(old, &new)) {
+        let keep = |new: (Lead, u32)| match list.iter().find(|old| same(old, &new)) {
             Some(old) => old.clone(),
             None => {
-                let mut made = Endpoint::new(new.0, new.1);
-                made.number = *numbers.entry(made.address.clone()).or_insert(made.number);
+                let ((address, host), weight) = new;
+                let mut made = Endpoint::new(address.clone(), host.clone(), weight);
+                made.number = *numbers.entry((address, host)).or_insert(made.number);
                 Arc::new(made)
             }
         };

@@ -13,6 +13,7 @@ use bytes::Bytes;
 use h2::client::{Builder, Connection, SendRequest};
 
 use super::directory::Connected;
+use super::pool::Key;
 use crate::clock;
 use crate::failure::{Failure, Reason};
 use crate::limits::{
@@ -25,13 +26,15 @@ use crate::wire::{Cork, Http, Http2, Wire};
 /// The connections of one worker, by endpoint.
 #[derive(Default)]
 pub struct Shared {
-    known: RefCell<HashMap<u64, Known, foldhash::fast::RandomState>>,
+    known: RefCell<HashMap<Key, Known, foldhash::fast::RandomState>>,
 }
 
 #[derive(Default)]
 struct Known {
     open: Vec<Rc<Open>>,
     dialling: Option<Rc<Flight>>,
+    /// By TLS it has chosen HTTP/1.1; until then it is not asked again, in milliseconds of the clock.
+    apart_until: u64,
 }
 
 /// A connection on which streams may be opened.
@@ -59,12 +62,14 @@ pub enum Joined {
     Lead(Lead),
     /// Somebody dials: it is to be waited for.
     Follow(Rc<Flight>),
+    /// The endpoint could choose, and has chosen HTTP/1.1: everybody dials for himself.
+    Apart,
 }
 
 /// The duty to dial, and to tell those who wait. Dropped without an outcome, it passes to one of them.
 pub struct Lead {
     shared: Rc<super::Pool>,
-    endpoint: u64,
+    key: Key,
     flight: Rc<Flight>,
 }
 
@@ -85,21 +90,24 @@ enum Outcome {
 
 impl Shared {
     /// A stream on a connection that is there, or who sees to it that there is one.
-    pub fn join(pool: &Rc<super::Pool>, endpoint: u64) -> Joined {
+    pub fn join(pool: &Rc<super::Pool>, key: Key) -> Joined {
         let mut all = pool.shared.known.borrow_mut();
-        let known = all.entry(endpoint).or_default();
+        let known = all.entry(key).or_default();
         known.open.retain(|open| !open.is_over());
         let full = known.open.len() >= H2_CONNECTIONS_PER_ENDPOINT_MAX;
         let least = known.open.iter().min_by_key(|open| open.living.get());
         if let Some(open) = least.filter(|open| full || open.has_room()) {
             return Joined::Place(Place::on(open));
         }
+        if known.apart_until > clock::now() {
+            return Joined::Apart;
+        }
         if let Some(flight) = &known.dialling {
             return Joined::Follow(flight.clone());
         }
         let flight = Rc::<Flight>::default();
         known.dialling = Some(flight.clone());
-        Joined::Lead(Lead { shared: pool.clone(), endpoint, flight })
+        Joined::Lead(Lead { shared: pool.clone(), key, flight })
     }
 
     /// Lets go of what has been idle for too long: a connection that nobody holds closes itself.
@@ -107,7 +115,7 @@ impl Shared {
         let oldest = clock::now().saturating_sub(POOL_IDLE_MS);
         self.known.borrow_mut().retain(|_, known| {
             known.open.retain(|open| !open.is_over() && (open.living.get() > 0 || open.since.get() >= oldest));
-            !known.open.is_empty() || known.dialling.is_some()
+            !known.open.is_empty() || known.dialling.is_some() || known.apart_until > clock::now()
         });
     }
 }
@@ -132,10 +140,17 @@ impl Lead {
         });
         tokio::task::spawn_local(drive(connection, cork, retired));
         let place = Place::on(&open);
-        if let Some(known) = self.shared.shared.known.borrow_mut().get_mut(&self.endpoint) {
+        if let Some(known) = self.shared.shared.known.borrow_mut().get_mut(&self.key) {
             known.open.push(open);
         }
         Ok(place)
+    }
+
+    /// Tells those who wait that the endpoint has chosen HTTP/1.1.
+    pub fn part(self) {
+        if let Some(known) = self.shared.shared.known.borrow_mut().get_mut(&self.key) {
+            known.apart_until = clock::now() + POOL_IDLE_MS;
+        }
     }
 
     /// Tells those who wait that it came to nothing.
@@ -147,7 +162,7 @@ impl Lead {
 
 impl Drop for Lead {
     fn drop(&mut self) {
-        if let Some(known) = self.shared.shared.known.borrow_mut().get_mut(&self.endpoint) {
+        if let Some(known) = self.shared.shared.known.borrow_mut().get_mut(&self.key) {
             known.dialling = None;
         }
         self.flight.outcome.borrow_mut().get_or_insert(Outcome::Over);

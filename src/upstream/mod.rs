@@ -9,4 +9,4 @@ pub mod pool;
 pub mod repeat;
 pub mod resolve;
 
-pub use pool::{Connection, Pool};
+pub use pool::{Connection, Key, Pool};

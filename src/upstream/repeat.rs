@@ -26,7 +26,7 @@ pub fn is_safe(tried: Tried<'_>) -> bool {
         return false;
     }
     match tried.reason {
-        Reason::ConnectFailed | Reason::ConnectTimeout | Reason::ConnectionsExceeded => true,
+        Reason::ConnectFailed | Reason::ConnectTimeout | Reason::TlsFailed | Reason::ConnectionsExceeded => true,
         Reason::UpstreamClosed => !tried.sent || is_idempotent(tried.method),
         _ => false,
     }

@@ -261,6 +261,7 @@ mod tests {
             connections_max: None,
             requests_max: None,
             protocol: plan::Protocol::Http1,
+            tls: None,
         }
     }
 

@@ -186,12 +186,19 @@ impl Http {
         }
     }
 
-    /// Makes the end a reset: the other side must not take what it got for the whole.
-    pub fn abort(&mut self) {
+    /// Makes the end a reset: the other side must not take what it got for the whole. `code`: why, by HTTP/2 (RFC 9113
+    /// section 7).
+    pub fn reset(&mut self, code: Option<u32>) {
         match self {
             Self::One(one) => one.wire().reset_on_drop(),
-            Self::Two(two) => two.abort(),
+            Self::Two(two) => two.reset(code),
         }
+    }
+
+    /// The code with which the other side has reset its stream.
+    #[must_use]
+    pub fn reset_code(&self) -> Option<u32> {
+        if let Self::Two(two) = self { two.reset_code() } else { None }
     }
 
     /// The bytes behind the last head, as a stream, and those of them that were read: what a tunnel goes on with.

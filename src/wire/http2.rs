@@ -36,6 +36,8 @@ pub struct Http2 {
     bytes_out: u64,
     /// The other side did not begin with this stream, so that it may be repeated.
     refused: bool,
+    /// Why the other side has reset it.
+    code: Option<u32>,
     /// The connection to an upstream, and the stream's number on it.
     cork: Option<Cork>,
     number: u32,
@@ -95,6 +97,7 @@ impl Http2 {
             bytes_in: 0,
             bytes_out: 0,
             refused: false,
+            code: None,
             cork: None,
             number: 0,
             unread: Bytes::new(),
@@ -113,6 +116,12 @@ impl Http2 {
         self.refused
     }
 
+    /// The code with which the other side has reset the stream.
+    #[must_use]
+    pub fn reset_code(&self) -> Option<u32> {
+        self.code
+    }
+
     /// Reads a response's head, final or interim.
     pub fn poll_head(&mut self, cx: &mut Context<'_>, expect: Expect, head: &mut Head) -> Poll<Result<(), ReadError>> {
         let Heads::Await(future) = &mut self.heads else { return Poll::Ready(Err(ReadError::Closed)) };
@@ -128,8 +137,8 @@ impl Http2 {
         self.heads = Heads::Done;
         self.ended = receive.is_end_stream();
         self.receive = Some(receive);
-        self.bytes_in += size(&parts.headers);
         let read = form::response_head(parts.status, &parts.headers, self.ended, expect.fields_max, head);
+        self.bytes_in += head.size();
         Poll::Ready(read.map_err(ReadError::Bad))
     }
 
@@ -193,7 +202,7 @@ impl Http2 {
         let request = form::request(head, length, trailers_welcome, self.secure).ok_or(Reason::BadTarget)?;
         let Heads::Ask(connection) = &mut self.heads else { return Err(Reason::Broken) };
         let ended = matches!(length, Length::None | Length::Exactly(0));
-        self.bytes_out += size(request.headers());
+        self.bytes_out += head.size();
         match connection.send_request(request, ended) {
             Ok((future, send)) => {
                 self.number = future.stream_id().as_u32();
@@ -224,7 +233,7 @@ impl Http2 {
             *response.status_mut() = ::http::StatusCode::OK;
             response.headers_mut().remove(::http::header::SEC_WEBSOCKET_ACCEPT);
         }
-        self.bytes_out += size(response.headers());
+        self.bytes_out += head.size();
         self.head = Some(response);
     }
 
@@ -296,10 +305,11 @@ impl Http2 {
     }
 
     /// Resets the stream: the other side must not take what it got for the whole.
-    pub fn abort(&mut self) {
+    pub fn reset(&mut self, code: Option<u32>) {
+        let code = code.map_or(Code::INTERNAL_ERROR, Code::from);
         match (&mut self.send, &mut self.heads) {
-            (Some(send), _) => send.send_reset(Code::INTERNAL_ERROR),
-            (None, Heads::Answer(respond)) => respond.send_reset(Code::INTERNAL_ERROR),
+            (Some(send), _) => send.send_reset(code),
+            (None, Heads::Answer(respond)) => respond.send_reset(code),
             _ => {}
         }
     }
@@ -355,12 +365,10 @@ impl Http2 {
         //# Requests that have not been processed have not failed; clients MAY automatically retry them, even those with
         //# non-idempotent methods.
         let beyond = self.cork.as_ref().is_some_and(|cork| self.number > cork.last_stream());
+        if error.is_reset() && error.is_remote() {
+            self.code = error.reason().map(u32::from);
+        }
         self.refused |= beyond || error.reason() == Some(Code::REFUSED_STREAM);
         ReadError::Io(io::Error::other(error.to_string()))
     }
-}
-
-/// What a head weighs in the counts of bytes.
-fn size(fields: &HeaderMap) -> u64 {
-    fields.iter().map(|(name, value)| name.as_str().len() + value.len() + 2).sum::<usize>() as u64 + 1
 }

@@ -104,6 +104,12 @@ impl Wire {
         matches!(peeked, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
     }
 
+    /// What ALPN has settled on.
+    #[must_use]
+    pub fn agreed(&self) -> Option<&[u8]> {
+        if let Self::Tls(stream) = self { stream.get_ref().1.alpn_protocol() } else { None }
+    }
+
     /// Closes our half.
     pub fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {

@@ -18,15 +18,16 @@ pub use mailbox::{DoorPlan, LogPlan, Mailbox, Message};
 use crate::clock;
 use crate::config::plan;
 use crate::drain::{Drain, Level};
-use crate::hook::WorkerParts;
+use crate::hook::{Hook, WorkerParts};
 use crate::http::forwarded::Lines;
 use crate::limits::{DRAIN_LIMIT_MS, POOL_SWEEP_MS, WORKER_STACK_BYTES};
 use crate::listen::accept::{self, Door};
-use crate::listen::{Serve, Settings};
+use crate::listen::{Ask, Serve, Settings};
 use crate::observe::access_log::AccessLog;
 use crate::observe::metrics::Metrics;
-use crate::proxy::{Exchange, Parts, lifecycle};
+use crate::proxy::{Exchange, Parts, connection, lifecycle};
 use crate::snapshot::{Generation, Snapshot};
+use crate::tls::server::Terms;
 use crate::upstream::Pool;
 use crate::upstream::directory::{Directory, Seen};
 use crate::wire::Address;
@@ -188,11 +189,13 @@ impl Worker {
     async fn commit(self: Rc<Self>, number: u64, plans: Vec<DoorPlan>) {
         let Some(generation) = self.prepared.take().filter(|prepared| prepared.number() == number) else { return };
         let listeners = generation.snapshot.plan.listeners.clone();
+        let terms = generation.snapshot.tls.clone();
         let before = self.current.replace(Some(generation));
         let mut kept = HashMap::new();
         let mut doors = self.doors.take();
         for (index, (plan, listener)) in plans.into_iter().zip(&listeners).enumerate() {
-            let settings = Rc::new(settings(index, listener, plan.id));
+            let terms = terms.get(index).cloned().flatten();
+            let settings = Rc::new(settings(index, listener, plan.id, terms));
             let mut open = match doors.remove(&plan.address) {
                 Some(open) => {
                     *open.settings.borrow_mut() = settings;
@@ -233,21 +236,34 @@ impl Worker {
         }
     }
 
+    /// The generation that serves what comes by a door.
+    fn standing(&self, standing: &RefCell<Standing>) -> Option<Rc<Generation>> {
+        match &*standing.borrow() {
+            Standing::Open => self.current.borrow().clone(),
+            Standing::Gone(last) => Some(last.clone()),
+            Standing::Over => None,
+        }
+    }
+
     fn door(self: &Rc<Self>, open: &OpenDoor, count: Arc<AtomicUsize>) -> Door {
         let worker = self.clone();
         let standing = open.standing.clone();
         let serve: Serve = Rc::new(move |client, head| {
             let parts = worker.parts.clone();
-            let generation = match &*standing.borrow() {
-                Standing::Open => worker.current.borrow().clone(),
-                Standing::Gone(last) => Some(last.clone()),
-                Standing::Over => None,
-            };
-            let Some(generation) = generation else { return Box::pin(async { None }) };
+            let Some(generation) = worker.standing(&standing) else { return Box::pin(async { None }) };
             Box::pin(lifecycle::serve(Exchange::new(parts, generation, client, head)))
         });
-        let metrics = self.parts.metrics.clone();
+        let (worker, standing, settings) = (self.clone(), open.standing.clone(), open.settings.clone());
+        let ask: Ask = Rc::new(move |hook, facts, hello| {
+            let generation = worker.standing(&standing)?;
+            let lane = generation.entry(settings.borrow().index).filter(|lane| connection::speaks(lane, hook))?;
+            let hello = (hook == Hook::ClientHello).then(hello);
+            Some(Box::pin(connection::ask(lane.clone(), hook, facts.clone(), hello)))
+        });
+        let (metrics, counted) = (self.parts.metrics.clone(), self.parts.metrics.clone());
         Door {
+            ask,
+            shaken: Rc::new(move |id, outcome| counted.handshake(id, outcome)),
             settings: open.settings.clone(),
             serve,
             drain: open.drain.clone(),
@@ -269,7 +285,7 @@ fn memory_name(address: &Address) -> Arc<str> {
     if let Address::Memory(name) = address { name.clone() } else { "".into() }
 }
 
-fn settings(index: usize, listener: &plan::Listener, id: u32) -> Settings {
+fn settings(index: usize, listener: &plan::Listener, id: u32, tls: Option<Arc<Terms>>) -> Settings {
     Settings {
         index,
         id,
@@ -279,5 +295,6 @@ fn settings(index: usize, listener: &plan::Listener, id: u32) -> Settings {
         lines: Lines::new(&listener.rules.forwarded),
         timeouts: listener.timeouts,
         trusted: listener.trusted.clone(),
+        tls,
     }
 }

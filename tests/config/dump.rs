@@ -24,6 +24,16 @@ pub(crate) fn dump(plan: &Plan) -> String {
         let _ = writeln!(out, "  {:?}", rules.normalise);
         let _ = writeln!(out, "  {:?}", rules.forwarded);
         let _ = writeln!(out, "  {:?} connections {}", listener.timeouts, listener.connections_max);
+        if let Some(tls) = &listener.tls {
+            let _ = writeln!(out, "  tls from {:?}", tls.min_version);
+            for pair in &tls.pairs {
+                let _ = writeln!(out, "    {} for {:?}", pair.certificate.subject, pair.certificate.names);
+            }
+            if let Some(clients) = &tls.clients {
+                let (demand, count) = (clients.demand, clients.authorities.len());
+                let _ = writeln!(out, "    clients {demand:?} by {count} authorities, told {}", clients.headers);
+            }
+        }
         chain(&mut out, "  use", &listener.chain);
         pages(&mut out, &listener.failure_pages);
     }
@@ -36,6 +46,11 @@ pub(crate) fn dump(plan: &Plan) -> String {
         let _ = writeln!(out, "upstream {} {balance}", upstream.name);
         for endpoint in &upstream.endpoints {
             let _ = writeln!(out, "  endpoint {} weight {}", endpoint.address, endpoint.weight);
+        }
+        if let Some(tls) = &upstream.tls {
+            let believed = tls.authorities.as_ref().map(|authorities| authorities.len());
+            let shown = tls.pair.as_ref().map(|pair| &pair.certificate.subject);
+            let _ = writeln!(out, "  tls as {:?}, {believed:?} authorities, shows {shown:?}", tls.name);
         }
         let _ = writeln!(out, "  connections {:?} requests {:?}", upstream.connections_max, upstream.requests_max);
         timeouts(&mut out, &upstream.timeouts);

@@ -31,7 +31,6 @@ impl Check<'_> {
             bound.push((Address::Ip(address), &bind.span));
         }
         for (name, listener) in &document.listeners.0 {
-            self.later("tls", listener.tls.as_ref());
             self.later("proxy_protocol", listener.proxy_protocol.as_ref());
             let bind = self.bind(&listener.bind.span, &listener.bind.value.0);
             if let Some(bind) = &bind {
@@ -44,6 +43,7 @@ impl Check<'_> {
             let connections = listener.limits.as_ref().and_then(|limits| limits.connections);
             let chain = self.chain(&listener.uses, Place::Listener).uses;
             let failure_pages = self.pages(&listener.failure_pages);
+            let tls = listener.tls.as_ref().and_then(|tls| self.listener_tls(&tls.value));
             let Some(bind) = bind else { continue };
             self.plan.listeners.push(plan::Listener {
                 name: name.value.clone(),
@@ -55,6 +55,7 @@ impl Check<'_> {
                 connections_max: connections.map_or(limits::LISTENER_CONNECTIONS_MAX, |max| clamp(max.0)),
                 chain,
                 failure_pages,
+                tls,
             });
         }
         let mut nodes = self.sources.files().iter().filter_map(|file| file.node.as_ref());

@@ -10,6 +10,7 @@ mod page;
 mod path;
 mod route;
 mod tie;
+mod tls;
 mod upstream;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -29,6 +30,7 @@ use super::spanned::Spanned;
 use super::units::Period;
 use crate::http::target::Normalise;
 use crate::limits;
+use crate::tls::pair::Authorities;
 use crate::wire::Address;
 
 /// Checks everything. A plan comes with its warnings; without a plan there is at least one error among what was found.
@@ -58,6 +60,7 @@ pub fn check_naming(
         policies: BTreeMap::new(),
         policies_used: BTreeSet::new(),
         upstreams_used: BTreeSet::new(),
+        system: None,
         normalises: Vec::new(),
     };
     check.run();
@@ -90,6 +93,8 @@ struct Check<'a> {
     policies: BTreeMap<&'a str, (String, Options)>,
     policies_used: BTreeSet<String>,
     upstreams_used: BTreeSet<String>,
+    /// The authorities that the system believes, once somebody has asked.
+    system: Option<Authorities>,
     /// How each listener normalises paths; patterns are judged by it.
     normalises: Vec<Normalise>,
 }

@@ -4,7 +4,7 @@ use super::super::codes;
 use super::super::diagnostic::Diagnostic;
 use super::super::document::{self, Protocol};
 use super::super::plan;
-use super::super::shapes::{Balance, Endpoint};
+use super::super::shapes::{Balance, Endpoint, UpstreamTls};
 use super::super::spanned::Spanned;
 use super::chain::Place;
 use super::{Check, clamp};
@@ -21,11 +21,11 @@ const BALANCES_LATER: [&str; 4] = ["peak_ewma", "maglev", "sticky", "priority"];
 impl Check<'_> {
     pub(super) fn upstreams(&mut self) {
         for (name, upstream) in &self.document.upstreams.0 {
-            self.later("tls", upstream.tls.as_ref());
             self.later("health", upstream.health.as_ref());
             self.later("proxy_protocol", upstream.proxy_protocol.as_ref());
-            let protocol = self.protocol(upstream.protocol.as_ref());
             let endpoints = self.endpoints(&name.value, &upstream.endpoints);
+            let tls = upstream.tls.as_ref().and_then(|tls| self.upstream_tls(tls, &endpoints));
+            let protocol = self.protocol(upstream.protocol.as_ref(), upstream.tls.as_ref());
             let balance = self.balance(upstream.balance.as_ref());
             let chain = self.chain(&upstream.uses, Place::Upstream).uses;
             let seats = chain.len() + usize::from(matches!(balance, plan::Balance::Policy(_)));
@@ -41,18 +41,25 @@ impl Check<'_> {
                 timeouts,
                 connections_max: limits.and_then(|limits| limits.connections).map(|max| clamp(max.0)),
                 requests_max: limits.and_then(|limits| limits.requests).map(|max| clamp(max.0)),
+                tls,
                 protocol,
             });
         }
     }
 
-    fn protocol(&mut self, written: Option<&Spanned<Protocol>>) -> plan::Protocol {
+    fn protocol(&mut self, written: Option<&Spanned<Protocol>>, tls: Option<&Spanned<UpstreamTls>>) -> plan::Protocol {
         let Some(written) = written else { return plan::Protocol::Http1 };
-        match written.value {
-            Protocol::Http1 | Protocol::Auto => plan::Protocol::Http1,
-            Protocol::H2c => plan::Protocol::Http2,
-            Protocol::H2 => {
-                self.bad_value(&written.span, "`h2` is HTTP/2 by TLS", "without TLS write `protocol: h2c`");
+        let tls = tls.filter(|tls| !matches!(tls.value, UpstreamTls::On(false)));
+        match (written.value, tls) {
+            (Protocol::Http1, _) | (Protocol::Auto, None) => plan::Protocol::Http1,
+            (Protocol::Auto, Some(_)) => plan::Protocol::Auto,
+            (Protocol::H2c, None) | (Protocol::H2, Some(_)) => plan::Protocol::Http2,
+            (Protocol::H2c, Some(_)) => {
+                self.bad_value(&written.span, "`h2c` is HTTP/2 without TLS", "with TLS write `protocol: h2`");
+                plan::Protocol::Http2
+            }
+            (Protocol::H2, None) => {
+                self.bad_value(&written.span, "`h2` is HTTP/2 by TLS", "add `tls: true`, or write `protocol: h2c`");
                 plan::Protocol::Http2
             }
         }

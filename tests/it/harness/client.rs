@@ -4,9 +4,13 @@ use std::fmt;
 use std::net::{SocketAddr, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
+use rustls::ClientConfig;
+
 use super::strict::{self, Body, Fields, Framing, ResponseHead};
+use super::tls::TlsSocket;
 use super::wire::{Cut, Socket, Wire};
 use super::{PATIENCE, show};
 
@@ -70,6 +74,26 @@ impl Client {
         }
     }
 
+    /// Opens a connection by TLS, asking for this name; fails as the handshake does.
+    pub fn try_tls(addr: SocketAddr, config: &Arc<ClientConfig>, name: &str) -> Result<Client, String> {
+        let tcp = TcpStream::connect_timeout(&addr, PATIENCE).map_err(|error| error.to_string())?;
+        tcp.set_read_timeout(Some(PATIENCE)).expect("a read limit");
+        let socket = TlsSocket::client(tcp, config, name).map_err(|error| error.to_string())?;
+        Ok(Client { wire: Wire::new(Socket::Tls(Box::new(socket))) })
+    }
+
+    /// Opens a connection by TLS, asking for this name.
+    #[track_caller]
+    pub fn tls(addr: SocketAddr, config: &Arc<ClientConfig>, name: &str) -> Client {
+        Client::try_tls(addr, config, name).unwrap_or_else(|error| panic!("no TLS with {addr} as {name}: {error}"))
+    }
+
+    /// What TLS has settled.
+    #[track_caller]
+    pub fn settled(&mut self) -> &mut TlsSocket {
+        self.wire.tls().expect("a connection by TLS")
+    }
+
     /// Takes a connection over.
     pub fn over(socket: TcpStream) -> Client {
         Client { wire: Wire::new(Socket::Tcp(socket)) }
@@ -104,6 +128,7 @@ impl Client {
     pub fn local_addr(&self) -> SocketAddr {
         match self.wire.handle() {
             Socket::Tcp(socket) => socket.local_addr().expect("an own address"),
+            Socket::Tls(_) => unreachable!("a handle is never TLS"),
             Socket::Unix(_) => panic!("a unix socket has no such address"),
         }
     }

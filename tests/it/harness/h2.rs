@@ -1,14 +1,18 @@
 //! A client that speaks HTTP/2: the h2 crate in a runtime of its own. Frames that no library would send are `frames`.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use h2::client::SendRequest;
 use h2::{RecvStream, SendStream};
 use http::{HeaderMap, Request, Response};
+use rustls::ClientConfig;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
 
 use super::PATIENCE;
 
@@ -42,9 +46,26 @@ impl Client {
     }
 
     pub fn with(addr: SocketAddr, builder: &h2::client::Builder) -> Client {
+        Client::over(builder, async move { TcpStream::connect(addr).await.unwrap() })
+    }
+
+    /// Connects by TLS, asking for this name; ALPN must agree on HTTP/2.
+    pub fn tls(addr: SocketAddr, config: Arc<ClientConfig>, name: &'static str) -> Client {
+        Client::over(&h2::client::Builder::new(), async move {
+            let tcp = TcpStream::connect(addr).await.unwrap();
+            let stream = TlsConnector::from(config).connect(name.try_into().unwrap(), tcp).await.unwrap();
+            assert_eq!(stream.get_ref().1.alpn_protocol(), Some(b"h2".as_slice()));
+            stream
+        })
+    }
+
+    fn over<S>(builder: &h2::client::Builder, connect: impl Future<Output = S>) -> Client
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
         let runtime = Builder::new_current_thread().enable_all().build().unwrap();
         let sender = runtime.block_on(async {
-            let socket = TcpStream::connect(addr).await.unwrap();
+            let socket = connect.await;
             let (sender, connection) = builder.handshake(socket).await.unwrap();
             tokio::spawn(async move {
                 let _ended = connection.await;

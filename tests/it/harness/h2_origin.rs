@@ -9,7 +9,10 @@ use bytes::Bytes;
 use h2::RecvStream;
 use h2::server::{Builder, SendResponse};
 use http::{HeaderMap, Request, Response};
+use rustls::ServerConfig;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
 
 /// It runs until the test ends.
 pub struct H2Origin {
@@ -37,6 +40,25 @@ impl H2Origin {
         builder: &Builder,
         serve: impl Fn(usize, Request<RecvStream>, SendResponse<Bytes>) -> Served + Send + Sync + 'static,
     ) -> H2Origin {
+        H2Origin::start_with(builder, None, serve)
+    }
+
+    /// Answers every request with `two`, by TLS.
+    pub fn tls(config: Arc<ServerConfig>) -> H2Origin {
+        H2Origin::start_with(&Builder::new(), Some(config.into()), |_, _, mut respond| {
+            Box::pin(async move {
+                if let Ok(mut stream) = respond.send_response(Response::new(()), false) {
+                    let _gone = super::h2::push(&mut stream, Bytes::from_static(b"two"), true).await;
+                }
+            })
+        })
+    }
+
+    fn start_with(
+        builder: &Builder,
+        tls: Option<TlsAcceptor>,
+        serve: impl Fn(usize, Request<RecvStream>, SendResponse<Bytes>) -> Served + Send + Sync + 'static,
+    ) -> H2Origin {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         listener.set_nonblocking(true).unwrap();
         let addr = listener.local_addr().unwrap();
@@ -48,14 +70,14 @@ impl H2Origin {
                 let listener = TcpListener::from_std(listener).unwrap();
                 while let Ok((socket, _)) = listener.accept().await {
                     let number = counted.fetch_add(1, Ordering::Relaxed);
-                    let (builder, serve) = (builder.clone(), serve.clone());
+                    let (builder, serve, tls) = (builder.clone(), serve.clone(), tls.clone());
                     tokio::spawn(async move {
-                        let Ok(mut connection) = builder.handshake(socket).await else { return };
-                        while let Some(Ok((request, respond))) = connection.accept().await {
-                            let goes_away = request.uri().path() == "/goaway";
-                            tokio::spawn(serve(number, request, respond));
-                            if goes_away {
-                                connection.graceful_shutdown();
+                        match tls {
+                            None => live(socket, &builder, number, &*serve).await,
+                            Some(tls) => {
+                                if let Ok(stream) = tls.accept(socket).await {
+                                    live(stream, &builder, number, &*serve).await;
+                                }
                             }
                         }
                     });
@@ -101,6 +123,22 @@ impl H2Origin {
 
     pub fn request(&self, nth: usize) -> Asked {
         self.requests.lock().unwrap()[nth].clone()
+    }
+}
+
+async fn live<S: AsyncRead + AsyncWrite + Unpin>(
+    socket: S,
+    builder: &Builder,
+    number: usize,
+    serve: &impl Fn(usize, Request<RecvStream>, SendResponse<Bytes>) -> Served,
+) {
+    let Ok(mut connection) = builder.handshake(socket).await else { return };
+    while let Some(Ok((request, respond))) = connection.accept().await {
+        let goes_away = request.uri().path() == "/goaway";
+        tokio::spawn(serve(number, request, respond));
+        if goes_away {
+            connection.graceful_shutdown();
+        }
     }
 }
 

@@ -14,6 +14,7 @@ pub mod h2_origin;
 pub mod origin;
 pub mod proxy;
 pub mod strict;
+pub mod tls;
 pub mod wire;
 
 #[allow(unused_imports, reason = "as above")]

@@ -11,7 +11,10 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use rustls::ServerConfig;
+
 use super::strict::{self, Body, Fields, Framing, RequestHead};
+use super::tls::TlsSocket;
 use super::wire::{Cut, Socket, Wire};
 use super::{PATIENCE, show};
 
@@ -94,6 +97,7 @@ enum Place {
 enum Listener {
     Tcp(TcpListener),
     Unix(UnixListener),
+    Tls(TcpListener, Arc<ServerConfig>),
 }
 
 #[derive(Default)]
@@ -135,6 +139,19 @@ impl Origin {
     /// Listens on 127.0.0.1; every connection runs `script` and is closed when it returns.
     pub fn script(script: impl Fn(&mut Conn) + Send + Sync + 'static) -> Origin {
         Origin::script_at("127.0.0.1:0".parse().expect("an address"), script)
+    }
+
+    /// As `script`, by TLS. What the script does not end with `close_notify` ends without.
+    pub fn script_tls(config: Arc<ServerConfig>, script: impl Fn(&mut Conn) + Send + Sync + 'static) -> Origin {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port to listen on");
+        let place = Place::Tcp(listener.local_addr().expect("an own address"));
+        Origin::listen(Listener::Tls(listener, config), place, Arc::new(script))
+    }
+
+    /// As `answering`, by TLS.
+    pub fn answering_tls(config: Arc<ServerConfig>, response: impl AsRef<[u8]>) -> Origin {
+        let response = response.as_ref().to_owned();
+        Origin::script_tls(config, move |conn| while conn.read_request().is_some() && conn.send(&response) {})
     }
 
     /// As `script`, on an address of the test's choice (IPv6, or one that was in use before).
@@ -321,6 +338,9 @@ fn accept(listener: &Listener, seen: &Arc<Seen>, script: &Arc<Script>) {
         let socket = match listener {
             Listener::Tcp(listener) => listener.accept().map(|(socket, _)| Socket::Tcp(socket)),
             Listener::Unix(listener) => listener.accept().map(|(socket, _)| Socket::Unix(socket)),
+            Listener::Tls(listener, config) => {
+                listener.accept().map(|(socket, _)| Socket::Tls(Box::new(TlsSocket::server(socket, config))))
+            }
         };
         let mut record = seen.lock();
         if record.ending {
@@ -426,6 +446,11 @@ impl Conn {
     /// How long one read or write may wait from now on.
     pub fn wait_for(&self, limit: Duration) {
         self.wire.wait_for(limit);
+    }
+
+    /// TLS only: what this side has settled with the other.
+    pub fn settled(&mut self) -> &mut TlsSocket {
+        self.wire.tls().expect("a connection by TLS")
     }
 
     /// Ends our half; what the other side still sends can be read.

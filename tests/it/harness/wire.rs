@@ -8,6 +8,7 @@ use std::time::Duration;
 use socket2::SockRef;
 
 use super::PATIENCE;
+use super::tls::TlsSocket;
 
 /// Why bytes that were awaited did not come.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,6 +31,8 @@ pub enum Socket {
     Tcp(TcpStream),
     /// A unix stream socket.
     Unix(UnixStream),
+    /// TLS over TCP, either side.
+    Tls(Box<TlsSocket>),
 }
 
 /// A socket and its unread bytes.
@@ -45,6 +48,8 @@ impl Socket {
     pub fn again(&self) -> Socket {
         match self {
             Socket::Tcp(socket) => Socket::Tcp(socket.try_clone().expect("a second handle")),
+            // What lies below TLS: enough to end it.
+            Socket::Tls(socket) => Socket::Tcp(socket.tcp.try_clone().expect("a second handle")),
             Socket::Unix(socket) => Socket::Unix(socket.try_clone().expect("a second handle")),
         }
     }
@@ -53,6 +58,7 @@ impl Socket {
     pub fn shutdown(&self, half: Shutdown) {
         let _gone_already = match self {
             Socket::Tcp(socket) => socket.shutdown(half),
+            Socket::Tls(socket) => socket.tcp.shutdown(half),
             Socket::Unix(socket) => socket.shutdown(half),
         };
     }
@@ -60,6 +66,7 @@ impl Socket {
     fn as_ref(&self) -> SockRef<'_> {
         match self {
             Socket::Tcp(socket) => SockRef::from(socket),
+            Socket::Tls(socket) => SockRef::from(&socket.tcp),
             Socket::Unix(socket) => SockRef::from(socket),
         }
     }
@@ -69,6 +76,7 @@ impl Read for Socket {
     fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
         match self {
             Socket::Tcp(socket) => socket.read(into),
+            Socket::Tls(socket) => socket.read(into),
             Socket::Unix(socket) => socket.read(into),
         }
     }
@@ -78,6 +86,7 @@ impl Write for Socket {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
         match self {
             Socket::Tcp(socket) => socket.write(bytes),
+            Socket::Tls(socket) => socket.write(bytes),
             Socket::Unix(socket) => socket.write(bytes),
         }
     }
@@ -94,6 +103,9 @@ impl Wire {
     pub fn new(socket: Socket) -> Wire {
         let wire = Wire { socket, unread: Vec::new() };
         wire.wait_for(PATIENCE);
+        if let Socket::Tls(socket) = &wire.socket {
+            socket.tcp.set_nodelay(true).expect("TCP_NODELAY");
+        }
         if let Socket::Tcp(socket) = &wire.socket {
             socket.set_nodelay(true).expect("TCP_NODELAY");
         }
@@ -121,6 +133,11 @@ impl Wire {
         self.socket.write_all(bytes)
     }
 
+    /// TLS only: what this side has settled with the other.
+    pub fn tls(&mut self) -> Option<&mut TlsSocket> {
+        if let Socket::Tls(socket) = &mut self.socket { Some(socket) } else { None }
+    }
+
     /// Ends our half: the other side reads end of file.
     pub fn half_close(&self) {
         self.socket.shutdown(Shutdown::Write);
@@ -144,6 +161,8 @@ impl Wire {
                 Err(error) => match error.kind() {
                     ErrorKind::Interrupted => {}
                     ErrorKind::WouldBlock | ErrorKind::TimedOut => return Err(Cut::Stalled),
+                    // TLS: the stream ended, and nobody had said that it would.
+                    ErrorKind::UnexpectedEof => return Err(Cut::Short),
                     _ => return Err(Cut::Reset),
                 },
             }
