@@ -35,6 +35,15 @@ pub struct Asker<'a> {
 /// copy.
 #[derive(Debug)]
 pub struct Lines {
+    /// They say that the client came by TLS.
+    secure: bool,
+    /// For requests by HTTP/1.1 and by HTTP/2, which Via tells apart.
+    one: Block,
+    two: Block,
+}
+
+#[derive(Debug, Default)]
+struct Block {
     bytes: Vec<u8>,
     fields: SmallVec<[Line; 3]>,
 }
@@ -56,18 +65,20 @@ impl Default for Forwarded {
 
 /// Writes the fields into a request's head. What an untrusted client says about itself is removed.
 pub fn apply(head: &mut Head, rules: &Forwarded, asker: &Asker<'_>, lines: &Lines) {
-    let plain = head.version() == Version::Http11 && !head.has(Known::Via);
-    if asker.trusted || asker.secure || rules.forwarded || !plain {
-        append_all(head, rules, asker);
-    } else {
-        for known in [Known::Forwarded, Known::XForwardedFor, Known::XForwardedProto, Known::XForwardedHost] {
-            head.remove_known(known);
-        }
-        head.add_lines(&lines.bytes, &lines.fields);
-        if rules.x_forwarded {
-            head.add_known(Known::XForwardedFor, asker.address_text.as_bytes());
-            head.add_copy(Known::XForwardedHost, Known::Host);
-        }
+    let block = match head.version() {
+        Version::Http11 => Some(&lines.one),
+        Version::Http2 => Some(&lines.two),
+        Version::Http10 => None,
+    };
+    let as_usual = !asker.trusted && asker.secure == lines.secure && !rules.forwarded && !head.has(Known::Via);
+    let Some(block) = block.filter(|_| as_usual) else { return append_all(head, rules, asker) };
+    for known in [Known::Forwarded, Known::XForwardedFor, Known::XForwardedProto, Known::XForwardedHost] {
+        head.remove_known(known);
+    }
+    head.add_lines(&block.bytes, &block.fields);
+    if rules.x_forwarded {
+        head.add_known(Known::XForwardedFor, asker.address_text.as_bytes());
+        head.add_copy(Known::XForwardedHost, Known::Host);
     }
 }
 
@@ -99,13 +110,18 @@ fn append_all(head: &mut Head, rules: &Forwarded, asker: &Asker<'_>) {
 /// Adds us to Via, with the version in which the message came to us (RFC 9110 section 7.6.3).
 pub fn via(head: &mut Head, pseudonym: &str) {
     let mut text: SmallVec<[u8; 64]> = SmallVec::new();
-    text.extend_from_slice(match head.version() {
-        Version::Http10 => b"1.0 ",
-        Version::Http11 => b"1.1 ",
-        Version::Http2 => b"2.0 ",
-    });
+    text.extend_from_slice(received_by(head.version()).as_bytes());
+    text.push(b' ');
     text.extend_from_slice(pseudonym.as_bytes());
     append(head, Known::Via, &text);
+}
+
+fn received_by(version: Version) -> &'static str {
+    match version {
+        Version::Http10 => "1.0",
+        Version::Http11 => "1.1",
+        Version::Http2 => "2.0",
+    }
 }
 
 fn element(asker: &Asker<'_>, host: &[u8]) -> String {
@@ -147,20 +163,25 @@ impl Asker<'_> {
 // === impl Lines ===
 
 impl Lines {
-    /// The lines of a listener that is met without TLS.
+    /// The lines of a listener that is met with or without TLS.
     #[must_use]
-    pub fn new(rules: &Forwarded) -> Self {
-        let mut lines = Self { bytes: Vec::new(), fields: SmallVec::new() };
-        if rules.x_forwarded {
-            lines.push(Known::XForwardedProto, "http");
-        }
-        if let Some(pseudonym) = &rules.via {
-            lines.push(Known::Via, &format!("1.1 {pseudonym}"));
-        }
-        lines.bytes.shrink_to_fit();
-        lines
+    pub fn new(rules: &Forwarded, secure: bool) -> Self {
+        let block = |version| {
+            let mut block = Block::default();
+            if rules.x_forwarded {
+                block.push(Known::XForwardedProto, if secure { "https" } else { "http" });
+            }
+            if let Some(pseudonym) = &rules.via {
+                block.push(Known::Via, &format!("{} {pseudonym}", received_by(version)));
+            }
+            block.bytes.shrink_to_fit();
+            block
+        };
+        Self { secure, one: block(Version::Http11), two: block(Version::Http2) }
     }
+}
 
+impl Block {
     fn push(&mut self, known: Known, value: &str) {
         let (at, name) = (self.bytes.len() as u32, known.name());
         self.bytes.extend_from_slice(format!("{name}: {value}\r\n").as_bytes());

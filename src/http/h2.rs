@@ -10,12 +10,19 @@ use bytes::Bytes;
 use super::h1::trailers::Trailers;
 use super::h1::write::Length;
 use super::head::{Head, Version};
-use super::name::Known;
+use super::name::{FieldName, Known};
 use crate::failure::Reason;
 
+const WEBSOCKET_KEY: &str = "sec-websocket-key";
+
 /// A request's head as it came by HTTP/2. `ended`: no body follows.
-pub fn request_head(parts: &request::Parts, ended: bool, fields_max: usize) -> Result<Head, Reason> {
-    let target = parts.uri.path_and_query().map_or("*", PathAndQuery::as_str);
+pub fn request_head(
+    parts: &request::Parts,
+    ended: bool,
+    head_bytes_max: usize,
+    fields_max: usize,
+) -> Result<Head, Reason> {
+    let target = target(parts)?;
     let mut head = Head::request(parts.method.as_str(), target);
     (head.version, head.ended) = (Version::Http2, ended);
     let authority = parts.uri.authority().map(Authority::as_str);
@@ -25,9 +32,10 @@ pub fn request_head(parts: &request::Parts, ended: bool, fields_max: usize) -> R
     //= rfc9113#section-8.3.1
     //# A server SHOULD treat a request as malformed if it contains a Host header field that identifies an entity that
     //# differs from the entity in the ":authority" pseudo-header field.
-    let (mut differs, mut crumbs) = (false, false);
+    let (mut hosts, mut differs, mut crumbs) = (0, false, false);
     fields(&mut head, &parts.headers, fields_max, |known, name, value| match (known, authority) {
         (Known::Host, Some(authority)) => {
+            hosts += 1;
             differs |= !value.as_bytes().eq_ignore_ascii_case(authority.as_bytes());
             true
         }
@@ -37,23 +45,49 @@ pub fn request_head(parts: &request::Parts, ended: bool, fields_max: usize) -> R
         }
         _ => false,
     })?;
-    if differs {
-        return Err(Reason::BadHost);
+    if differs || hosts > 1 {
+        return Err(if differs { Reason::BadHost } else { Reason::RepeatedHost });
     }
     if crumbs {
         cookie(&mut head, &parts.headers);
+    }
+    if head.bytes.len() > head_bytes_max {
+        return Err(Reason::HeadTooLarge);
     }
     Ok(head)
 }
 
 /// Makes of an extended CONNECT for a WebSocket the request by which HTTP/1.1 asks for one (RFC 8441 section 5). `key`:
 /// 16 random bytes.
-pub fn as_upgrade(head: &mut Head, key: u128) {
+pub fn as_upgrade(head: &mut Head, key: u128) -> Result<(), Reason> {
+    if head.has(Known::ContentLength) {
+        return Err(Reason::BadLength); // the origin would take the tunnel's first bytes for a body
+    }
     let key = base64::engine::general_purpose::STANDARD.encode(key.to_be_bytes());
+    if let Ok(name) = FieldName::new(WEBSOCKET_KEY) {
+        head.remove(&name);
+    }
     head.add_known(Known::Connection, b"upgrade");
     head.add_known(Known::Upgrade, b"websocket");
-    head.add_line("sec-websocket-key", Known::Other, key.as_bytes());
+    head.add_line(WEBSOCKET_KEY, Known::Other, key.as_bytes());
     head.ended = true; // what follows is the tunnel's, no body
+    Ok(())
+}
+
+/// Whether the origin has read the key that [`as_upgrade`] made, and answers a WebSocket's handshake. By HTTP/1.1 the
+/// client would look.
+//= rfc6455#section-4.1
+//# If the response lacks a |Sec-WebSocket-Accept| header field or the |Sec-WebSocket-Accept| contains a value other than
+//# the base64-encoded SHA-1 of the concatenation of the |Sec-WebSocket-Key| [...] with the string
+//# "258EAFA5-E914-47DA-95CA-C5AB0DC85B11" but ignoring any leading and trailing whitespace, the client MUST _Fail the
+//# WebSocket Connection_.
+#[must_use]
+pub fn is_accepted(request: &Head, response: &Head) -> bool {
+    let Some(key) = request.find(WEBSOCKET_KEY) else { return false };
+    let whole = [key, b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"].concat();
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA1_FOR_LEGACY_USE_ONLY, &whole);
+    let expected = base64::engine::general_purpose::STANDARD.encode(digest.as_ref());
+    response.find("sec-websocket-accept").is_some_and(|accept| accept == expected.as_bytes())
 }
 
 /// A response's head as it came by HTTP/2.
@@ -121,6 +155,23 @@ pub fn read_trailers(map: &HeaderMap) -> Result<Option<Box<Trailers>>, Reason> {
         trailers.add(name.as_str(), value.as_bytes())?;
     }
     Ok(Some(Box::new(trailers)))
+}
+
+/// The path, in origin form: nothing else is a `:path`, and an absolute one would name another host than `:authority`.
+//= rfc9113#section-8.3.1
+//# This pseudo-header field MUST NOT be empty for "http" or "https" URIs; "http" or "https" URIs that do not contain a path
+//# component MUST include a value of '/'. [...] OPTIONS requests for an "http" or "https" URI that do not include a path
+//# component [...] MUST include a ":path" pseudo-header field with a value of '*'
+fn target(parts: &request::Parts) -> Result<&str, Reason> {
+    if parts.uri.scheme().is_some_and(|scheme| *scheme != Scheme::HTTP && *scheme != Scheme::HTTPS) {
+        return Err(Reason::BadTarget);
+    }
+    match parts.uri.path_and_query().map(PathAndQuery::as_str) {
+        Some(path) if path.starts_with('/') => Ok(path),
+        Some("*") if parts.method == Method::OPTIONS => Ok("*"),
+        None if parts.method == Method::CONNECT => Ok("*"),
+        _ => Err(Reason::BadTarget),
+    }
 }
 
 /// Adds every field that is not `skipped`.

@@ -2,7 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use ::http::{Method, Request};
@@ -18,9 +18,9 @@ use crate::hook::ClientFacts;
 use crate::http::h2 as form;
 use crate::http::head::Head;
 use crate::limits::{
-    H2_CONNECTION_WINDOW_BYTES, H2_ERROR_RESETS_MAX, H2_FRAME_BYTES_MAX, H2_HEADER_TABLE_BYTES, H2_PENDING_RESETS_MAX,
-    H2_RESET_STREAMS_KEPT, H2_RESET_STREAMS_KEPT_MS, H2_SEND_BUFFER_BYTES, H2_STREAM_WINDOW_BYTES, H2_STREAMS_MAX,
-    LINGER_BYTES_MAX, LINGER_MS,
+    DRAIN_IDLE_GRACE_MS, H2_CONNECTION_WINDOW_BYTES, H2_ERROR_RESETS_MAX, H2_FRAME_BYTES_MAX, H2_HEADER_TABLE_BYTES,
+    H2_PENDING_RESETS_MAX, H2_RESET_STREAMS_KEPT, H2_RESET_STREAMS_KEPT_MS, H2_SEND_BUFFER_BYTES,
+    H2_STREAM_WINDOW_BYTES, H2_STREAMS_MAX, LINGER_BYTES_MAX, LINGER_MS, TRAILER_BYTES_MAX, TRAILER_FIELDS_MAX,
 };
 use crate::wire::{Buffer, Cork, Http, Http2};
 
@@ -35,17 +35,29 @@ struct Streams {
     guard: Guard,
     settings: Rc<RefCell<Rc<Settings>>>,
     serve: Serve,
-    /// How many are being served.
-    living: Rc<Cell<usize>>,
+    living: Rc<Living>,
 }
 
-/// One in the count of those that are being served.
-struct Living(Rc<Cell<usize>>);
+/// How many streams are being served.
+#[derive(Default)]
+struct Living {
+    count: Cell<usize>,
+    /// The connection, to be told when the last has ended.
+    connection: RefCell<Option<Waker>>,
+}
 
-/// When the connection was last of use.
-struct Silence {
-    bytes: (u64, u64),
-    since: u64,
+/// One of them.
+struct Alive(Rc<Living>);
+
+/// What a connection's deadlines are counted from, in milliseconds of the clock.
+struct Quiet {
+    written: u64,
+    /// The other side took something, or had nothing to take.
+    taken_at: u64,
+    /// The last stream was there.
+    busy_at: u64,
+    /// The other side was told that no more streams will be served.
+    leaving_at: Option<u64>,
 }
 
 /// Serves a connection until one side has had enough. What was read of it already is read again.
@@ -59,13 +71,12 @@ pub(super) async fn run(client: Client, serve: Serve) {
     let shaken = std::future::poll_fn(|cx| poll_handshake(&mut handshake, &cork, &guard, &alarm, until, cx));
     let Some(mut connection) = shaken.await else { return };
     let streams = Streams { facts, guard, settings, serve, living: Rc::default() };
-    let mut silence = Silence { bytes: (0, 0), since: clock::now() };
-    let mut draining = false;
+    let mut quiet = Quiet::new();
     std::future::poll_fn(|cx| {
-        if streams.guard.poll_level(cx) == Level::Draining && !std::mem::replace(&mut draining, true) {
-            connection.graceful_shutdown();
+        if streams.guard.poll_level(cx) == Level::Draining {
+            quiet.leave(&mut connection);
         }
-        poll(&mut connection, &cork, &streams, cx, &mut silence, &alarm)
+        poll(&mut connection, &cork, &streams, cx, &mut quiet, &alarm)
     })
     .await;
     drop(connection);
@@ -73,13 +84,15 @@ pub(super) async fn run(client: Client, serve: Serve) {
 }
 
 fn builder(settings: &Settings) -> Builder {
+    // Trailers are held to it too, and h2 would cut those that pass it.
+    let list_bytes_max = settings.rules.head_bytes_max.max(TRAILER_BYTES_MAX + 32 * TRAILER_FIELDS_MAX);
     let mut builder = Builder::new();
     builder
         .max_concurrent_streams(H2_STREAMS_MAX)
         .initial_window_size(H2_STREAM_WINDOW_BYTES)
         .initial_connection_window_size(H2_CONNECTION_WINDOW_BYTES)
         .max_frame_size(H2_FRAME_BYTES_MAX)
-        .max_header_list_size(u32::try_from(settings.rules.head_bytes_max).unwrap_or(u32::MAX))
+        .max_header_list_size(u32::try_from(list_bytes_max).unwrap_or(u32::MAX))
         .header_table_size(H2_HEADER_TABLE_BYTES)
         .max_send_buffer_size(H2_SEND_BUFFER_BYTES)
         .max_concurrent_reset_streams(H2_RESET_STREAMS_KEPT)
@@ -119,33 +132,67 @@ fn poll(
     cork: &Cork,
     streams: &Streams,
     cx: &mut Context<'_>,
-    silence: &mut Silence,
+    quiet: &mut Quiet,
     alarm: &Alarm,
 ) -> Poll<()> {
-    let over = loop {
+    streams.living.tell(cx);
+    loop {
+        let over = poll_streams(connection, streams, cx) || dismiss(connection, cork, streams, cx);
+        let flushed = cork.poll_flush(cx);
+        if over || matches!(flushed, Poll::Ready(Err(_))) || streams.guard.level() == Level::Cut {
+            return Poll::Ready(());
+        }
+        let (at, late) = quiet.deadline(connection, cork, streams);
+        if !alarm.poll(cx, at) {
+            return Poll::Pending;
+        }
+        match late {
+            Late::Idle => quiet.leave(connection),
+            Late::Gone | Late::Stuck => {
+                return end(connection, cork, Code::NO_ERROR, cx);
+            }
+            Late::Head => {
+                tracing::info!(client = %streams.facts.address_text, "a head by HTTP/2 took too long; connection closed");
+                return end(connection, cork, Code::ENHANCE_YOUR_CALM, cx);
+            }
+        }
+    }
+}
+
+/// Begins the streams that have come; says whether the connection is over.
+fn poll_streams(connection: &mut Connection<Cork, Bytes>, streams: &Streams, cx: &mut Context<'_>) -> bool {
+    loop {
         match connection.poll_accept(cx) {
             Poll::Ready(Some(Ok((request, respond)))) => streams.begin(request, respond),
             Poll::Ready(Some(Err(error))) => {
                 tracing::debug!(%error, client = %streams.facts.address_text, "an HTTP/2 connection broke");
-                break true;
+                return true;
             }
-            Poll::Ready(None) => break true,
-            Poll::Pending if cork.is_flooded() => {
-                // Once said, h2 closes: the next round is the last.
-                tracing::info!(client = %streams.facts.address_text, "a flood of HTTP/2 frames; connection closed");
-                connection.abrupt_shutdown(Code::ENHANCE_YOUR_CALM);
-                let _closing = connection.poll_closed(cx);
-                break true;
-            }
-            Poll::Pending => break false,
+            Poll::Ready(None) => return true,
+            Poll::Pending => return false,
         }
-    };
-    let flushed = cork.poll_flush(cx);
-    if over || matches!(flushed, Poll::Ready(Err(_))) || streams.guard.level() == Level::Cut {
-        return Poll::Ready(());
     }
-    let deadline = silence.deadline(connection, cork, streams);
-    if alarm.poll(cx, deadline) { Poll::Ready(()) } else { Poll::Pending }
+}
+
+/// Parts with a client that sends what nobody sends who means well; says whether it did.
+fn dismiss(connection: &mut Connection<Cork, Bytes>, cork: &Cork, streams: &Streams, cx: &mut Context<'_>) -> bool {
+    let (code, why) = if cork.is_flooded() {
+        (Code::ENHANCE_YOUR_CALM, "a flood of HTTP/2 frames; connection closed")
+    } else if cork.is_unsettled() {
+        (Code::PROTOCOL_ERROR, "an HTTP/2 connection that does not begin with SETTINGS; connection closed")
+    } else {
+        return false;
+    };
+    tracing::info!(client = %streams.facts.address_text, "{why}");
+    end(connection, cork, code, cx).is_ready()
+}
+
+/// The last word: h2 closes once it has said it.
+fn end(connection: &mut Connection<Cork, Bytes>, cork: &Cork, code: Code, cx: &mut Context<'_>) -> Poll<()> {
+    connection.abrupt_shutdown(code);
+    let _closing = connection.poll_closed(cx);
+    let _best_effort = cork.poll_flush(cx);
+    Poll::Ready(())
 }
 
 /// Closes without a reset, so that the other side gets to read our last frames.
@@ -198,59 +245,116 @@ impl Streams {
             settings: self.settings.clone(),
             counted: (0, 0),
         });
-        let living = Living::new(&self.living);
+        let alive = Alive::new(&self.living);
         let served = (self.serve)(client, head);
         tokio::task::spawn_local(async move {
-            let _living = living;
+            let _alive = alive;
             drop(served.await);
         });
     }
 
     fn head(&self, parts: &::http::request::Parts, ended: bool, websocket: bool) -> Result<Head, Reason> {
-        let fields_max = self.settings.borrow().rules.fields_max;
-        let mut head = form::request_head(parts, ended, fields_max)?;
+        let (head_bytes_max, fields_max) = {
+            let settings = self.settings.borrow();
+            (settings.rules.head_bytes_max, settings.rules.fields_max)
+        };
+        let mut head = form::request_head(parts, ended, head_bytes_max, fields_max)?;
         if websocket {
-            form::as_upgrade(&mut head, fastrand::u128(..));
+            form::as_upgrade(&mut head, fastrand::u128(..))?;
         }
         Ok(head)
     }
 }
 
-// === impl Silence ===
+// === impl Quiet ===
 
-impl Silence {
+/// What it means that a deadline has passed.
+enum Late {
+    /// No stream for long.
+    Idle,
+    /// It was told to go, and had time to.
+    Gone,
+    /// It does not take what we have for it.
+    Stuck,
+    /// It does not finish a head.
+    Head,
+}
+
+impl Quiet {
+    fn new() -> Self {
+        let now = clock::now();
+        Self { written: 0, taken_at: now, busy_at: now, leaving_at: None }
+    }
+
+    /// Says that streams which come from now on are not served. Those under way to us still are: h2 waits for an answer
+    /// to a ping before it names the last one.
+    fn leave(&mut self, connection: &mut Connection<Cork, Bytes>) {
+        if self.leaving_at.is_none() {
+            self.leaving_at = Some(clock::now());
+            connection.graceful_shutdown();
+        }
+    }
+
     /// Until when the connection may go on as it is.
-    fn deadline(&mut self, connection: &Connection<Cork, Bytes>, cork: &Cork, streams: &Streams) -> u64 {
-        let bytes = cork.bytes();
-        if bytes != self.bytes {
-            (self.bytes, self.since) = (bytes, clock::now());
+    fn deadline(&mut self, connection: &Connection<Cork, Bytes>, cork: &Cork, streams: &Streams) -> (u64, Late) {
+        let now = clock::now();
+        let written = cork.bytes().1;
+        if written != self.written || !cork.is_stuck() {
+            (self.written, self.taken_at) = (written, now);
+        }
+        let serving = streams.living.count.get() > 0;
+        if serving || connection.has_streams() {
+            self.busy_at = now;
         }
         let timeouts = streams.settings.borrow().timeouts;
-        let head = cork.block_since().map_or(NEVER, |since| since + clock::millis(timeouts.head));
-        let served = streams.living.get();
-        let idle = if served == 0 && !connection.has_streams() && !cork.is_stuck() {
-            self.since + clock::millis(timeouts.idle)
-        } else if served == 0 || cork.is_stuck() {
-            // All was said, and the other side does not take it.
-            self.since + clock::millis(timeouts.body)
-        } else {
-            NEVER // every exchange minds its own deadlines
+        let mut nearest = (NEVER, Late::Stuck);
+        let mut consider = |at: u64, late| {
+            if at < nearest.0 {
+                nearest = (at, late);
+            }
         };
-        head.min(idle)
+        if let Some(since) = cork.block_since() {
+            consider(since + clock::millis(timeouts.head), Late::Head);
+        }
+        if cork.is_stuck() {
+            consider(self.taken_at + clock::millis(timeouts.body), Late::Stuck);
+        }
+        if !serving {
+            // Every exchange that is served minds its own deadlines.
+            match self.leaving_at {
+                Some(since) => consider(since.max(self.busy_at) + DRAIN_IDLE_GRACE_MS, Late::Gone),
+                None => consider(self.busy_at + clock::millis(timeouts.idle), Late::Idle),
+            }
+        }
+        nearest
     }
 }
 
-// === impl Living ===
+// === impl Living and Alive ===
 
 impl Living {
-    fn new(count: &Rc<Cell<usize>>) -> Self {
-        count.set(count.get() + 1);
-        Self(count.clone())
+    fn tell(&self, cx: &Context<'_>) {
+        let mut connection = self.connection.borrow_mut();
+        if !connection.as_ref().is_some_and(|known| known.will_wake(cx.waker())) {
+            *connection = Some(cx.waker().clone());
+        }
     }
 }
 
-impl Drop for Living {
+impl Alive {
+    fn new(living: &Rc<Living>) -> Self {
+        living.count.set(living.count.get() + 1);
+        Self(living.clone())
+    }
+}
+
+impl Drop for Alive {
     fn drop(&mut self) {
-        self.0.set(self.0.get() - 1);
+        let left = self.0.count.get() - 1;
+        self.0.count.set(left);
+        let connection = if left == 0 { self.0.connection.borrow_mut().take() } else { None };
+        if let Some(connection) = connection {
+            connection.wake();
+        }
     }
 }

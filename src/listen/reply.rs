@@ -46,7 +46,7 @@ pub fn door(name: &str, open_max: usize, serve: Serve, drain: Drain) -> Door {
         id: 0,
         open_max,
         index: 0,
-        lines: Lines::new(&rules.forwarded),
+        lines: Lines::new(&rules.forwarded, false),
         rules: Arc::new(rules),
         timeouts: ListenerTimeouts {
             head: Duration::from_millis(HEAD_TIMEOUT_MS),

@@ -162,6 +162,9 @@ async fn await_head(exchange: &mut Exchange) -> Result<(), Failure> {
                 if received.upgrade && !hop_by_hop::was_offered(&exchange.request, &exchange.response) {
                     return Err(Failure::with(Reason::BadResponse, "101 to a protocol that was not offered"));
                 }
+                if upgrade && exchange.flows.client.http.is_stream() {
+                    check_handshake(exchange)?;
+                }
                 if status >= 200 || received.upgrade {
                     exchange.flows.response = ResponseFlow::Held;
                     if let Some(upstream) = &mut exchange.flows.upstream {
@@ -179,6 +182,17 @@ async fn await_head(exchange: &mut Exchange) -> Result<(), Failure> {
             }
             Event::ResponsePiece(_) | Event::Flushed => {}
         }
+    }
+}
+
+/// By HTTP/2 any 2xx opens the tunnel, and the key was ours: what HTTP/1.1 leaves to its client is looked at here.
+fn check_handshake(exchange: &Exchange) -> Result<(), Failure> {
+    match exchange.response.status() {
+        101 if !crate::http::h2::is_accepted(&exchange.request, &exchange.response) => {
+            Err(Failure::with(Reason::BadResponse, "101 with a wrong Sec-WebSocket-Accept"))
+        }
+        200..300 => Err(Failure::with(Reason::BadResponse, "no WebSocket: a success that is not 101")),
+        _ => Ok(()),
     }
 }
 

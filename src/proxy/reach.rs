@@ -64,16 +64,14 @@ async fn stream(
             Joined::Apart => return Ok(None),
             Joined::Follow(flight) => follow(&mut exchange.flows.client, &flight, until).await?,
             Joined::Lead(lead) => {
-                let counted = entry.connect(upstream.connections_max);
-                let began = clock::precise();
-                let dialled = match counted {
-                    Ok(counted) => {
-                        dial(&mut exchange.flows.client, endpoint, tls, until).await.map(|wire| (wire, counted))
-                    }
-                    Err(failure) => Err(failure.into()),
+                let counted = match entry.connect(upstream.connections_max) {
+                    Ok(counted) => counted,
+                    // No further connection may be opened: its turn on one that is crowded, if there is any.
+                    Err(over) => return lead.crowd().map(|place| Some(on(place, key))).ok_or_else(|| over.into()),
                 };
-                match dialled {
-                    Ok((wire, counted)) => {
+                let began = clock::precise();
+                match dial(&mut exchange.flows.client, endpoint, tls, until).await {
+                    Ok(wire) => {
                         exchange.record.connected(began);
                         if tls.is_none() || wire.agreed() == Some(H2) {
                             let place = lead.open(wire, tls.is_some(), Some(counted)).await?;

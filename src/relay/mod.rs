@@ -71,6 +71,13 @@ pub async fn run(
         if there.shut && back.shut {
             return Poll::Ready(End::Complete);
         }
+        // Nobody may be reading there: its half has ended, or the other side takes no more.
+        if let Poll::Ready(error) = first.wire.poll_reset(cx) {
+            return Poll::Ready(End::First(error));
+        }
+        if let Poll::Ready(error) = second.wire.poll_reset(cx) {
+            return Poll::Ready(End::Second(error));
+        }
         if guard.poll_level(cx) == Level::Cut {
             return Poll::Ready(End::Cut);
         }

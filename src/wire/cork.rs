@@ -63,6 +63,12 @@ impl Cork {
         self.0.borrow().frames.is_flooded()
     }
 
+    /// Whether the first frame was not the one that has to be.
+    #[must_use]
+    pub fn is_unsettled(&self) -> bool {
+        self.0.borrow().frames.is_unsettled()
+    }
+
     /// Since when a header block has been under way.
     #[must_use]
     pub fn block_since(&self) -> Option<u64> {

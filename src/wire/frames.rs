@@ -6,9 +6,14 @@ use crate::limits::{H2_CONTROL_FRAMES_MAX, H2_FLOOD_WINDOW_MS, H2_RESETS_MAX};
 const DATA: u8 = 0;
 const HEADERS: u8 = 1;
 const RST_STREAM: u8 = 3;
+const SETTINGS: u8 = 4;
 const GOAWAY: u8 = 7;
 const CONTINUATION: u8 = 9;
+const ACK: u8 = 1;
 const END_HEADERS: u8 = 4;
+const PADDED: u8 = 8;
+/// Bytes up to which a padded frame may hold nothing but padding.
+const PADDING_MAX: usize = 256;
 
 /// The frames that came by one connection.
 #[derive(Debug)]
@@ -22,6 +27,12 @@ pub(super) struct Frames {
     goaway: Option<GoAway>,
     /// A header block is under way since then, in milliseconds of the clock.
     block_since: Option<u64>,
+    /// Its last frame has begun.
+    block_ends: bool,
+    /// A client's connection begins with its settings.
+    awaits_settings: bool,
+    /// It did not.
+    unsettled: bool,
     window_since: u64,
     control: u32,
     resets: u32,
@@ -50,6 +61,9 @@ impl Frames {
             left: 0,
             goaway: None,
             block_since: None,
+            block_ends: false,
+            awaits_settings: preface > 0,
+            unsettled: false,
             window_since: 0,
             control: 0,
             resets: 0,
@@ -62,6 +76,12 @@ impl Frames {
     #[must_use]
     pub(super) fn is_flooded(&self) -> bool {
         self.flooded
+    }
+
+    /// Whether the first frame was not the one that has to be.
+    #[must_use]
+    pub(super) fn is_unsettled(&self) -> bool {
+        self.unsettled
     }
 
     /// Since when a header block has been under way.
@@ -95,6 +115,7 @@ impl Frames {
                 self.payload(&bytes[..taken]);
                 self.left -= taken;
                 bytes = &bytes[taken..];
+                self.end_block();
                 continue;
             }
             let taken = (9 - self.head_len).min(bytes.len());
@@ -111,11 +132,18 @@ impl Frames {
     fn frame(&mut self, now: u64) {
         let [a, b, c, kind, flags, ..] = self.head;
         self.left = usize::from(a) << 16 | usize::from(b) << 8 | usize::from(c);
+        if std::mem::take(&mut self.awaits_settings) {
+            //= rfc9113#section-3.4
+            //# This sequence MUST be followed by a SETTINGS frame (Section 6.5), which MAY be empty.
+            self.unsettled = kind != SETTINGS || flags & ACK != 0;
+        }
         match kind {
-            DATA if self.left > 0 => {}
+            // What may be padding alone is counted as if it were empty.
+            DATA if self.left > 0 && (flags & PADDED == 0 || self.left > PADDING_MAX) => {}
             HEADERS | CONTINUATION => {
-                let open = flags & END_HEADERS == 0;
-                self.block_since = if open { Some(self.block_since.unwrap_or(now)) } else { None };
+                self.block_since.get_or_insert(now);
+                self.block_ends = flags & END_HEADERS != 0;
+                self.end_block();
                 self.control += u32::from(kind == CONTINUATION);
             }
             RST_STREAM => self.resets += 1,
@@ -123,6 +151,13 @@ impl Frames {
             _ => self.control += 1,
         }
         self.flooded |= self.control > H2_CONTROL_FRAMES_MAX || self.resets > H2_RESETS_MAX;
+    }
+
+    /// A block has come when its last frame has, to the last byte.
+    fn end_block(&mut self) {
+        if self.left == 0 && std::mem::take(&mut self.block_ends) {
+            self.block_since = None;
+        }
     }
 
     fn payload(&mut self, bytes: &[u8]) {
@@ -167,14 +202,40 @@ mod tests {
         frames.read(&frame(HEADERS, 0, b"a"), 10);
         frames.read(&frame(CONTINUATION, 0, b"b"), 500);
         assert_eq!(frames.block_since(), Some(10));
-        frames.read(&frame(CONTINUATION, END_HEADERS, b"c"), 600);
+        let last = frame(CONTINUATION, END_HEADERS, b"cd");
+        frames.read(&last[..10], 600);
+        assert_eq!(frames.block_since(), Some(10));
+        frames.read(&last[10..], 700);
         assert_eq!(frames.block_since(), None);
+        frames.read(&frame(HEADERS, END_HEADERS, b""), 800);
+        assert_eq!(frames.block_since(), None);
+    }
+
+    #[test]
+    fn a_client_begins_with_its_settings() {
+        for (first, unsettled) in
+            [(frame(SETTINGS, 0, b""), false), (frame(SETTINGS, ACK, b""), true), (frame(6, 0, b"12345678"), true)]
+        {
+            let mut frames = Frames::new(3);
+            frames.read(b"PRI", 10);
+            assert!(!frames.is_unsettled());
+            frames.read(&first, 10);
+            frames.read(&frame(6, 0, b"12345678"), 10);
+            assert_eq!(frames.is_unsettled(), unsettled);
+        }
     }
 
     #[test]
     fn floods_are_noticed_and_plenty_is_not_a_flood() {
         let (ping, reset) = (frame(6, 0, &[0; 8]), frame(RST_STREAM, 0, &[0; 4]));
-        for flood in [&ping, &reset, &frame(4, 0, &[]), &frame(DATA, 0, &[]), &frame(CONTINUATION, 0, &[])] {
+        for flood in [
+            &ping,
+            &reset,
+            &frame(4, 0, &[]),
+            &frame(DATA, 0, &[]),
+            &frame(DATA, PADDED, &[1, 0]),
+            &frame(CONTINUATION, 0, &[]),
+        ] {
             let mut frames = Frames::new(0);
             for _ in 0..H2_CONTROL_FRAMES_MAX.max(H2_RESETS_MAX) + 1 {
                 frames.read(flood, 10);

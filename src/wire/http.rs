@@ -205,7 +205,7 @@ impl Http {
     pub fn tunnel(&mut self) -> Option<(&mut Wire, &mut Option<Buffer>)> {
         if let Self::Two(two) = self {
             let bytes = two.bytes();
-            let stream = std::mem::replace(&mut **two, Http2::spent());
+            let stream = std::mem::replace(&mut **two, Http2::spent()).into_tunnel();
             *self = Self::One(Http1::after(Wire::Stream(Box::new(stream)), bytes));
         }
         if let Self::One(one) = self { Some(one.parts()) } else { None }

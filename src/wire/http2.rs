@@ -84,6 +84,12 @@ impl Http2 {
         Self::new(Heads::Done, None, false)
     }
 
+    /// What comes from now on is bytes, although the request that asked for them had no body.
+    pub(super) fn into_tunnel(mut self) -> Self {
+        self.ended = self.receive.as_ref().is_none_or(RecvStream::is_end_stream);
+        self
+    }
+
     fn new(heads: Heads, receive: Option<RecvStream>, secure: bool) -> Self {
         Self {
             heads,

@@ -104,6 +104,11 @@ impl Wire {
         matches!(peeked, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
     }
 
+    /// Watches for a reset that is told without a read; only HTTP/2 tells.
+    pub fn poll_reset(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
+        if let Self::Stream(stream) = self { stream.poll_watch(cx) } else { Poll::Pending }
+    }
+
     /// What ALPN has settled on.
     #[must_use]
     pub fn agreed(&self) -> Option<&[u8]> {

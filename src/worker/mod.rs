@@ -292,7 +292,7 @@ fn settings(index: usize, listener: &plan::Listener, id: u32, tls: Option<Arc<Te
         open_max: listener.connections_max,
         name: listener.name.as_str().into(),
         rules: listener.rules.clone(),
-        lines: Lines::new(&listener.rules.forwarded),
+        lines: Lines::new(&listener.rules.forwarded, listener.tls.is_some()),
         timeouts: listener.timeouts,
         trusted: listener.trusted.clone(),
         tls,

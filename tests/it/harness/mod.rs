@@ -9,8 +9,10 @@
 use std::time::Duration;
 
 pub mod client;
+pub mod frames;
 pub mod h2;
 pub mod h2_origin;
+pub mod hpack;
 pub mod origin;
 pub mod proxy;
 pub mod strict;

@@ -438,6 +438,11 @@ impl Conn {
         self.wire.take_to_end().1
     }
 
+    /// Reads nothing, and waits until the other side has reset the connection or closed it.
+    pub fn wait_for_reset(&self) {
+        self.wire.wait_for_reset();
+    }
+
     /// The number of this connection, counted from 0.
     pub fn number(&self) -> usize {
         self.number

@@ -148,6 +148,26 @@ impl Wire {
         self.socket.as_ref().set_linger(Some(Duration::ZERO)).expect("SO_LINGER 0");
     }
 
+    /// Reads nothing, and waits until the other side has gone for good. TCP only.
+    pub fn wait_for_reset(&self) {
+        let deadline = std::time::Instant::now() + PATIENCE;
+        loop {
+            let gone = match &self.socket {
+                Socket::Tcp(socket) => {
+                    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+                    let mut polled = [PollFd::new(socket, PollFlags::RDHUP)];
+                    let wait = Timespec { tv_sec: 1, tv_nsec: 0 };
+                    poll(&mut polled, Some(&wait)).is_ok_and(|ready| ready > 0)
+                }
+                Socket::Unix(_) | Socket::Tls(_) => panic!("TCP only"),
+            };
+            if gone {
+                return;
+            }
+            assert!(std::time::Instant::now() < deadline, "the other side never went");
+        }
+    }
+
     /// Waits for at least one more byte.
     pub fn fill(&mut self) -> Result<(), Cut> {
         let mut chunk = [0; 16 * 1024];

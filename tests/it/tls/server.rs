@@ -295,3 +295,38 @@ fn http2_is_agreed_by_alpn() {
     let one = folder.ca.trusting_with(&Wishes { protocols: &["http/1.1"], ..Wishes::default() });
     assert_eq!(Client::tls(proxy.addr(), &one, "a.test").settled().agreed().as_deref(), Some("http/1.1"));
 }
+
+#[test]
+fn the_log_and_placeholders_tell_what_was_settled() {
+    let folder = Folder::new();
+    let pair = folder.put("a", &folder.ca.issue(&["a.test"]));
+    let clients = Authority::new("clients");
+    let ca = folder.write("clients.pem", &clients.pem());
+    let origin = Origin::echo();
+    let log = folder.path().join("access.log");
+    let text = config(&origin, &[("web", &format!("certificates: [{pair}], client_certificate: {{ ca: {ca} }}"))])
+        .replace("access_log: off", &format!("access_log: {{ file: {} }}", log.display()))
+        .replace(
+            "{ to: origin }",
+            "{ to: origin, use: [{ policy: headers, with: { request: { set: { x-test-who: \
+             \"{client.certificate.subject} {tls.version} {tls.server_name}\" } } } }] }",
+        );
+    let proxy = Proxy::start(&text);
+    let alice = clients.client("alice");
+    let shows = folder.ca.trusting_with(&Wishes { shown: Some(&alice), ..Wishes::default() });
+    for _ in 0..2 {
+        let mut client = Client::tls(proxy.addr(), &shows, "a.test");
+        client.send_request("GET", "/", &[("Host", "a.test")], b"");
+        let told = client.read_response().text();
+        // A ticket brings the certificate along.
+        assert!(told.contains("x-test-who: CN=alice TLSv1.3 a.test"), "{told}");
+    }
+    proxy.inner.stop();
+    let lines = std::fs::read_to_string(log).unwrap();
+    let settled =
+        r#""tls.protocol.version":"1.3","tls.cipher":"TLS_AES_128_GCM_SHA256","tls.client.server_name":"a.test""#;
+    assert_eq!(lines.lines().filter(|line| line.contains(settled)).count(), 2, "{lines}");
+    for resumed in ["\"tls.resumed\":false", "\"tls.resumed\":true"] {
+        assert_eq!(lines.matches(resumed).count(), 1, "{lines}");
+    }
+}
