@@ -35,7 +35,7 @@
 //! | 6 | [`upstream`], [`listen`], [`relay`] | mechanism: endpoints and pools, doors, bytes both ways |
 //! | 5 | [`policy`] | the built-in policies |
 //! | 4 | [`hook`] | when policies speak, what they see, what they may say |
-//! | 3 | [`config`] | what was written, and what it means |
+//! | 3 | [`config`], [`share`] | what was written, and what it means; what all workers share and no reload replaces |
 //! | 2 | [`wire`] | TCP, unix sockets, memory; buffers; the HTTP/1.1 codec over them, for both sides |
 //! | 1 | [`http`], [`observe`] | the RFCs' rules as pure functions; logs and metrics |
 //! | 0 | [`failure`], [`clock`], [`drain`], [`tls`], and below them [`limits`] | what goes wrong, when, until when; certificates, and what TLS is told |
@@ -112,6 +112,7 @@ pub mod observe;
 pub mod policy;
 pub mod proxy;
 pub mod relay;
+pub mod share;
 pub mod snapshot;
 pub mod tls;
 pub mod upstream;

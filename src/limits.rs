@@ -31,6 +31,15 @@ limits! {
     UPSTREAM_IDLE_TIMEOUT_MS: u64 = 60_000;
     /// Connections one listener holds at most, process-wide.
     LISTENER_CONNECTIONS_MAX: usize = 65_536;
+    /// Shards of the table of client addresses: workers that look at the same moment seldom look at the same one.
+    ADDRESS_SHARDS: usize = 64;
+    /// Requests a second that one connection may be allowed at most.
+    REQUEST_RATE_CEILING: u64 = 1_000_000;
+    /// Bytes a second that a client moves at least while it is waited for, either way: what Kestrel asks. A modem is
+    /// ten times as fast.
+    CLIENT_RATE_MIN: usize = 240;
+    /// Milliseconds over which that rate is measured: a stall on a bad line is not an attack.
+    CLIENT_RATE_WINDOW_MS: u64 = 10_000;
     /// Milliseconds between two sweeps of a worker's deadlines: a timeout is late by this much at most.
     CLOCK_TICK_MS: u64 = 10;
     /// Ticks a deadline wheel reaches ahead; further deadlines pass through it more than once.

@@ -30,7 +30,7 @@ pub fn serve(source: Source, workers: Option<usize>, furnish: Option<Furnish>, g
             return refuse(&Refusal::Bind(error));
         }
         if let Some(plan) = control.plan() {
-            let connections: usize = plan.listeners.iter().filter_map(|listener| listener.connections_max).sum();
+            let connections: usize = plan.listeners.iter().filter_map(|listener| listener.limits.connections).sum();
             // The demo is there to be looked at, not to be loaded.
             if let (None, Some(warning)) = (&greeting, open_files::warning(open_files, connections as u64)) {
                 tracing::warn!("{warning}");

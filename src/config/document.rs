@@ -210,8 +210,28 @@ pub struct ListenerLimits {
     pub head_bytes: Option<Spanned<Size>>,
     /// Field lines of a head. Default: 100.
     pub fields: Option<Whole<1, { limits::FIELDS_CEILING as u64 }>>,
-    /// Connections at once. Default: 65536.
+    /// Bytes of a request's body; over it: 413, at once where a length is told, else as soon as it is passed. Default:
+    /// none, for bodies are not held.
+    pub body: Option<Spanned<Size>>,
+    /// Connections at once; what comes beyond them is closed. Default: 65536.
     pub connections: Option<Whole<1, { u32::MAX as u64 }>>,
+    /// Connections at once of one client address, IPv6 by /64; what comes beyond them is closed. Default: none.
+    pub connections_per_address: Option<Whole<1, { u32::MAX as u64 }>>,
+    /// Requests a second that one connection may make, a second's worth at once; over it: 429. Default: none.
+    pub requests_per_second: Option<Whole<1, { limits::REQUEST_RATE_CEILING }>>,
+    /// Requests that one connection may make before it is closed in good order. Default: none.
+    pub requests_per_connection: Option<Whole<1, { u32::MAX as u64 }>>,
+    /// Bytes a second that a client must move while it is waited for, over ten seconds, either way; 0: no such limit.
+    /// Else 408, or the connection is closed. Requests that speak gRPC are free of it. Default: 240.
+    pub min_rate: Option<Size>,
+}
+
+/// `limits:` of a route, which go before the listener's.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RouteLimits {
+    /// Bytes of a request's body; over it: 413. Default: the listener's.
+    pub body: Option<Spanned<Size>>,
 }
 
 /// A named group of endpoints.
@@ -358,6 +378,8 @@ pub struct Route {
     pub to: Option<Spanned<To>>,
     /// Instead of the upstream's.
     pub timeouts: Option<Timeouts>,
+    /// How much a client may send.
+    pub limits: Option<RouteLimits>,
     /// Plain data for logs and policies.
     #[serde(default)]
     pub metadata: Entries<String>,

@@ -21,6 +21,7 @@ use crate::observe::access_log::Format;
 use crate::observe::log_sink::{LogSink, Target};
 use crate::observe::metrics::{Metrics, UpstreamGauges};
 use crate::policy::catalogue::BuiltIns;
+use crate::share::addresses::Addresses;
 use crate::snapshot::Snapshot;
 use crate::snapshot::compile::{self, Ids};
 use crate::upstream::directory::Directory;
@@ -85,7 +86,7 @@ impl Control {
         let cores = || std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let count = workers.or(plan.workers).unwrap_or_else(cores).max(1);
         let metrics = Metrics::new(count);
-        let directory = Directory::new();
+        let (directory, addresses) = (Directory::new(), Addresses::new());
         let mut mailboxes = Vec::new();
         for number in 0..count {
             let birth = Birth {
@@ -93,6 +94,7 @@ impl Control {
                 workers: count,
                 directory: directory.clone(),
                 metrics: metrics.clone(),
+                addresses: addresses.clone(),
                 furnish: furnish.clone(),
             };
             mailboxes.push(worker::start(birth).map_err(|error| Refusal::Worker(error.to_string()))?);

@@ -10,7 +10,8 @@ use super::{proxy_header, tls};
 use crate::clock::{self, Alarm};
 use crate::drain::Level;
 use crate::failure::Reason;
-use crate::hook::{ClientFacts, HelloFacts, Hook, Verdict};
+use crate::hook::{ClientFacts, HelloFacts, Hook, Peer, Verdict};
+use crate::share::addresses::Held;
 use crate::wire::Wire;
 
 /// A client that may ask.
@@ -30,11 +31,16 @@ pub enum Protocol {
 /// What clients are offered by ALPN, the preferred one first.
 pub const OFFERED: &[(&[u8], Protocol)] = &[(b"h2", Protocol::Http2), (b"http/1.1", Protocol::Http1)];
 
-/// Lets a client in, or closes its connection.
-pub(super) async fn enter(mut wire: Wire, mut facts: ClientFacts, door: &Door) -> Option<Entered> {
+/// Lets a client in, or closes its connection. `held`: the place of its address among those whose number is limited.
+pub(super) async fn enter(
+    mut wire: Wire,
+    mut facts: ClientFacts,
+    door: &Door,
+    held: &mut Option<Box<Held>>,
+) -> Option<Entered> {
     let settings = door.settings.borrow().clone();
     if settings.proxy_protocol || settings.greets {
-        facts = match within(meet(&mut wire, facts, door, &settings), door, &settings).await {
+        facts = match within(meet(&mut wire, facts, door, &settings, held), door, &settings).await {
             Ok(facts) => facts,
             Err(reason) => {
                 (door.count)(settings.id, Counted::Refused(reason));
@@ -56,6 +62,7 @@ async fn meet(
     mut facts: ClientFacts,
     door: &Door,
     settings: &Settings,
+    held: &mut Option<Box<Held>>,
 ) -> Result<ClientFacts, Reason> {
     if settings.proxy_protocol && facts.trusted {
         let neighbour = facts.address();
@@ -65,6 +72,7 @@ async fn meet(
             }
             failure.reason()
         })?;
+        *held = door.hold(settings, &facts)?;
     }
     let no_hello = HelloFacts::default;
     let Some(asking) = (door.ask)(Hook::Connection, &facts, &no_hello) else { return Ok(facts) };
@@ -99,6 +107,14 @@ impl Door {
     pub(super) fn is_open(&self) -> bool {
         let settings = self.settings.borrow();
         !settings.greets && !settings.proxy_protocol && settings.tls.is_none()
+    }
+
+    /// Counts a connection of a client's address in, where that is limited.
+    pub(super) fn hold(&self, settings: &Settings, facts: &ClientFacts) -> Result<Option<Box<Held>>, Reason> {
+        let (Some(max), Peer::Ip(peer)) = (settings.limits.connections_per_address, facts.peer) else {
+            return Ok(None);
+        };
+        self.addresses.enter(settings.id, peer.ip(), max).map(Some).ok_or(Reason::AddressConnections)
     }
 }
 

@@ -93,6 +93,9 @@ fn settle_upstream(exchange: &mut Exchange) -> Result<(), Failure> {
     limits.upstream_idle_ms = pick(route.idle, timeouts.idle, UPSTREAM_IDLE_TIMEOUT_MS);
     let total = pick(route.total, timeouts.total, NEVER).min(grpc::timeout_ms(&exchange.request).unwrap_or(NEVER));
     limits.total_at = exchange.record.began_ms.saturating_add(total);
+    if grpc::is_streamed(&exchange.request) {
+        limits.window_bytes = 0;
+    }
     exchange.upstream_active = upstream.lane.active(&exchange.request);
     exchange.upstream = Some(upstream.clone());
     Ok(())

@@ -123,6 +123,7 @@ fn may_keep(exchange: &Exchange) -> bool {
     // Still waiting for 100: whether a body follows our final answer is the client's to decide, so nothing may follow.
     let undecided = body_left && admitted.expects_continue;
     admitted.persistent
+        && !flows.client.last
         && !undecided
         && !client_gone
         && !(ours

@@ -74,7 +74,7 @@ fn set_off(chains: Chains, over: Over, guard: &Guard, cancelled: bool) {
         tracing::debug!("too many `log` hooks wait; this one does not run on");
         return;
     }
-    let guard = guard.another();
+    let guard = guard.beside();
     tokio::task::spawn_local(async move {
         let _one_of_them = looking;
         within(look, &guard).await;

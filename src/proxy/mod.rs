@@ -22,6 +22,7 @@ use crate::failure::{Failure, Reason};
 use crate::hook::chain::Said;
 use crate::hook::{Answer, Endpoint, Endpoints, Hook, RouteFacts, Row, Side, UpstreamId, Verdict};
 use crate::http::admit::Admitted;
+use crate::http::h1::write::Length;
 use crate::http::head::{Head, Mark};
 use crate::listen::{Client, Settings};
 use crate::observe::access_log::AccessLog;
@@ -229,8 +230,16 @@ impl Exchange {
             self.active = lane.active(&self.request);
             self.lane = Some(lane.clone());
         }
+        let body_max = generation.snapshot.plan.routes.get(route.index).and_then(|route| route.body_max);
+        let body_max = body_max.or(self.settings.limits.body).unwrap_or(u64::MAX);
         self.route = Some(route.clone());
-        Ok(())
+        self.flows.limits.body_max = body_max;
+        match &self.admitted {
+            Some(Admitted { length: Length::Exactly(bytes), .. }) if *bytes > body_max => {
+                Err(Reason::BodyTooLarge.into())
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Counts the bytes of the upstream's connection that belong to this exchange, before it is given back or dropped.

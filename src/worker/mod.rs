@@ -26,6 +26,7 @@ use crate::listen::{Ask, Serve, Settings};
 use crate::observe::access_log::AccessLog;
 use crate::observe::metrics::Metrics;
 use crate::proxy::{Exchange, Parts, connection, lifecycle};
+use crate::share::addresses::Addresses;
 use crate::snapshot::{Generation, Lane, Snapshot};
 use crate::tls::server::Terms;
 use crate::upstream::Pool;
@@ -38,6 +39,8 @@ pub struct Birth {
     pub workers: usize,
     pub directory: Arc<Directory>,
     pub metrics: Arc<Metrics>,
+    /// Connections by client address, process-wide.
+    pub addresses: Arc<Addresses>,
     /// Runs once on the worker's thread, before its first message: in-memory listeners of the demo and of tests.
     pub furnish: Option<Furnish>,
 }
@@ -53,6 +56,7 @@ struct Worker {
     prepared: RefCell<Option<Rc<Generation>>>,
     doors: RefCell<HashMap<Address, OpenDoor>>,
     drain: Drain,
+    addresses: Arc<Addresses>,
 }
 
 struct OpenDoor {
@@ -137,6 +141,7 @@ impl Worker {
             prepared: RefCell::default(),
             doors: RefCell::default(),
             drain,
+            addresses: birth.addresses,
         })
     }
 
@@ -264,6 +269,7 @@ impl Worker {
             serve,
             drain: open.drain.clone(),
             open: count,
+            addresses: self.addresses.clone(),
             count: Rc::new(move |id, counted| match counted {
                 Counted::Accepted => metrics.accepted(id),
                 Counted::Closed => metrics.closed(id),
@@ -294,7 +300,8 @@ fn settings(index: usize, listener: &plan::Listener, id: u32, generation: &Gener
         greets: generation.entry(index).is_some_and(greets),
         index,
         id,
-        open_max: listener.connections_max.unwrap_or(LISTENER_CONNECTIONS_MAX),
+        open_max: listener.limits.connections.unwrap_or(LISTENER_CONNECTIONS_MAX),
+        limits: listener.limits,
         name: listener.name.as_str().into(),
         rules: listener.rules.clone(),
         lines: Lines::new(&listener.rules.forwarded, listener.tls.is_some()),

@@ -2,7 +2,9 @@
 
 use std::fmt::Write;
 
-use gatewright::config::plan::{Balance, FailurePage, HostPattern, Match, PathPattern, Plan, Segment, Timeouts, Use};
+use gatewright::config::plan::{
+    Balance, FailurePage, HostPattern, ListenerLimits, Match, PathPattern, Plan, Segment, Timeouts, Use,
+};
 use gatewright::config::scalar::Environment;
 
 pub(crate) fn dump(plan: &Plan) -> String {
@@ -23,7 +25,10 @@ pub(crate) fn dump(plan: &Plan) -> String {
         let _ = writeln!(out, "  head_bytes {} fields {}", rules.head_bytes_max, rules.fields_max);
         let _ = writeln!(out, "  {:?}", rules.normalise);
         let _ = writeln!(out, "  {:?}", rules.forwarded);
-        let _ = writeln!(out, "  {:?} connections {:?}", listener.timeouts, listener.connections_max);
+        let _ = writeln!(out, "  {:?}", listener.timeouts);
+        if listener.limits != ListenerLimits::default() {
+            let _ = writeln!(out, "  {:?}", listener.limits);
+        }
         if listener.proxy_protocol {
             let _ = writeln!(out, "  proxy_protocol");
         }
@@ -69,6 +74,9 @@ pub(crate) fn dump(plan: &Plan) -> String {
             let _ = writeln!(out, "  to {} weight {}", plan.upstreams[target.upstream].name, target.weight);
         }
         timeouts(&mut out, &route.timeouts);
+        if let Some(max) = route.body_max {
+            let _ = writeln!(out, "  body {max}");
+        }
         pages(&mut out, &route.failure_pages);
         for (key, value) in &route.metadata {
             let _ = writeln!(out, "  metadata {key}={value:?}");

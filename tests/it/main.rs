@@ -25,6 +25,7 @@ mod h2_translation;
 mod h2_upstream;
 mod h2_websocket;
 mod harness;
+mod limits;
 mod plain;
 mod policies;
 mod pooling;

@@ -51,7 +51,7 @@ impl Check<'_> {
                 let help = "name the balancers before this listener, as in `trusted: [10.0.0.0/8]`";
                 self.report(nobody.at(&wanted.span, "and `trusted` names none").help(help));
             }
-            let connections = listener.limits.as_ref().and_then(|limits| limits.connections);
+            let limits = listener_limits(listener.limits.as_ref());
             let chain = self.chain(&listener.uses, Place::Listener).uses;
             let failure_pages = self.pages(&listener.failure_pages);
             let tls = listener.tls.as_ref().and_then(|tls| self.listener_tls(&tls.value));
@@ -64,7 +64,7 @@ impl Check<'_> {
                 rules: Arc::new(rules),
                 timeouts,
                 proxy_protocol: listener.proxy_protocol.as_ref().is_some_and(|wanted| wanted.value),
-                connections_max: connections.map(|max| clamp(max.0)),
+                limits,
                 chain,
                 failure_pages,
                 tls,
@@ -196,5 +196,19 @@ impl Check<'_> {
             idle: idle.unwrap_or(Duration::from_millis(limits::CLIENT_IDLE_TIMEOUT_MS)),
             body: body.unwrap_or(Duration::from_millis(limits::CLIENT_BODY_TIMEOUT_MS)),
         }
+    }
+}
+
+fn listener_limits(written: Option<&document::ListenerLimits>) -> plan::ListenerLimits {
+    let default = plan::ListenerLimits::default();
+    let Some(written) = written else { return default };
+    let small = |max: u64| u32::try_from(max).unwrap_or(u32::MAX);
+    plan::ListenerLimits {
+        body: written.body.as_ref().map(|max| max.value.0 as u64),
+        connections: written.connections.map(|max| clamp(max.0)),
+        connections_per_address: written.connections_per_address.map(|max| small(max.0)),
+        requests_per_second: written.requests_per_second.map(|max| small(max.0)),
+        requests_per_connection: written.requests_per_connection.map(|max| small(max.0)),
+        min_rate: written.min_rate.map_or(default.min_rate, |rate| rate.0),
     }
 }
