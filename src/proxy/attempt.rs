@@ -78,11 +78,12 @@ async fn one(exchange: &mut Exchange) -> Result<(), Failure> {
 
 /// From the verdicts so far to the upstream: its chain, its limits, its timeouts under the route's.
 fn settle_upstream(exchange: &mut Exchange) -> Result<(), Failure> {
-    let to = exchange.route.as_ref().map(|route| route.facts.to.clone());
-    let id = exchange.chosen.or_else(|| to.and_then(|to| to.first().map(|(id, _)| *id)));
-    let generation = exchange.generation.clone().ok_or(Reason::Broken)?;
-    let upstream = id.and_then(|id| generation.upstream(id)).ok_or(Reason::NoUpstream)?;
-    let route = exchange.route.as_ref().map(|route| route.timeouts).unwrap_or_default();
+    let route = exchange.route.as_deref();
+    let first = || Some(route?.facts.to.first()?.0);
+    let id = exchange.chosen.or_else(first).ok_or(Reason::NoUpstream)?;
+    let generation = exchange.generation.as_deref().ok_or(Reason::Broken)?;
+    let upstream = generation.upstream(id).ok_or(Reason::NoUpstream)?;
+    let route = route.map(|route| route.timeouts).unwrap_or_default();
     let pick = |route: Option<std::time::Duration>, upstream: Option<std::time::Duration>, default: u64| {
         route.or(upstream).map_or(default, clock::millis)
     };

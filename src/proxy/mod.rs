@@ -67,7 +67,7 @@ pub struct Exchange {
     attempt: Attempt,
     /// The row of the hook that runs: what may be touched now.
     row: &'static Row,
-    observe_mark: Option<(Side, Mark)>,
+    observe_mark: Option<Box<(Side, Mark)>>,
     observing: bool,
     failure: Option<Failure>,
     /// The response is an answer without a body: a failure page is due.
@@ -124,7 +124,6 @@ impl Exchange {
         };
         let active = lane.as_ref().map_or(0, |lane| lane.active(&request));
         parts.metrics.began();
-        let record = Record::begin();
         Box::new(Self {
             flows: Flows::new(client),
             id: RequestId::default(),
@@ -152,7 +151,7 @@ impl Exchange {
             values: Vec::new(),
             number: generation.number(),
             generation: Some(generation),
-            record,
+            record: Record::begin(),
         })
     }
 
@@ -216,7 +215,7 @@ impl Exchange {
 
     /// Takes the route that was chosen: its chain, whose first seats are those that have spoken already.
     fn follow(&mut self, id: crate::hook::RouteId) -> Result<(), Failure> {
-        let generation = self.generation.clone().ok_or(Reason::Broken)?;
+        let generation = self.generation.as_deref().ok_or(Reason::Broken)?;
         let route = generation.route(id).ok_or(Reason::NoRoute)?;
         if route.has_params {
             let mut facts = route.facts.clone();

@@ -25,7 +25,7 @@ pub(super) async fn connection(exchange: &mut Exchange) -> Result<Box<Connection
     let endpoint = exchange.attempt.endpoint().cloned().ok_or(Reason::NoEndpoint)?;
     let key = Key::new(&endpoint, upstream.dial.as_deref());
     if upstream.protocol != Protocol::Http1
-        && let Some(connection) = stream(exchange, &upstream, &endpoint, key).await?
+        && let Some(connection) = Box::pin(stream(exchange, &upstream, &endpoint, key)).await?
     {
         return Ok(connection);
     }
@@ -40,7 +40,8 @@ pub(super) async fn connection(exchange: &mut Exchange) -> Result<Box<Connection
     let until = until(exchange, &upstream);
     let began = clock::precise();
     let tls = upstream.dial.as_deref().map(|tls| (tls, Offer::Http1));
-    let wire = dial(&mut exchange.flows.client, &endpoint, tls, until).await?;
+    // Boxed, as all that is rare: an exchange is as large as the largest of what it may wait for.
+    let wire = Box::pin(dial(&mut exchange.flows.client, &endpoint, tls, until)).await?;
     exchange.record.connected(began);
     Ok(alone(wire, counted, key))
 }

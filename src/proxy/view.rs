@@ -25,9 +25,9 @@ impl View for Exchange {
     }
 
     fn undo(&mut self) {
-        match self.observe_mark.take() {
-            Some((Side::Request, mark)) => self.request.restore(&mark),
-            Some((Side::Response, mark)) => self.response.restore(&mark),
+        match self.observe_mark.take().as_deref() {
+            Some((Side::Request, mark)) => self.request.restore(mark),
+            Some((Side::Response, mark)) => self.response.restore(mark),
             None => {}
         }
     }
@@ -136,7 +136,7 @@ impl Exchange {
         let undoable = self.row.on_failure == OnFailure::SendAsIs || self.observing;
         if undoable && self.observe_mark.is_none() {
             let head = if side == Side::Request { &self.request } else { &self.response };
-            self.observe_mark = Some((side, head.mark()));
+            self.observe_mark = Some(Box::new((side, head.mark())));
         }
     }
 }
