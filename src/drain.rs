@@ -127,6 +127,12 @@ impl Guard {
     pub fn level(&self) -> Level {
         self.node.level.get()
     }
+
+    /// Registers another living thing beside this one.
+    #[must_use]
+    pub fn another(&self) -> Self {
+        Drain(self.node.clone()).guard()
+    }
 }
 
 impl Drop for Guard {

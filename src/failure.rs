@@ -80,6 +80,11 @@ reasons! {
     /// The client does not read.
     ClientStalled = "client_stalled", Client, "The response was not read in time.";
     ClientClosed = "client_closed", Client, "The client closed the connection.";
+    // Before the first request: the connection is closed without a word.
+    /// The listener holds as many as it may.
+    ListenerConnections = "listener_connections", Client, "There are too many connections.";
+    /// A trusted neighbour sends no PROXY header, or a malformed one.
+    BadProxyHeader = "bad_proxy_header", Client, "The PROXY header is malformed.";
     // Routing.
     NoRoute = "no_route", Client, "Nothing is found at this address.";
     NoUpstream = "no_upstream", Proxy, "This route leads nowhere.";

@@ -52,7 +52,8 @@
 //!
 //! # The life of a request
 //!
-//! 1. [`listen::accept`] takes the connection; [`listen::h1`] reads one head, by [`wire`]'s codec and [`http::h1`].
+//! 1. [`listen::accept`] takes the connection; the policies that speak at `connection` are asked
+//!    ([`proxy::connection`]); [`listen::h1`] reads one head, by [`wire`]'s codec and [`http::h1`].
 //! 2. [`worker`] pairs it with its current generation and calls the one function.
 //! 3. [`http::admit`] passes it or gives a [`Reason`](failure::Reason); no hook comes before, none can turn it off.
 //! 4. `route` is asked: the policies of file and listener, at last the [route table](policy::routing::table).

@@ -148,8 +148,9 @@ pub struct Listener {
     pub failure_pages: Pages,
     /// TLS: certificates, and what is asked of clients. Without it the listener speaks plain HTTP.
     pub tls: Option<Spanned<ListenerTls>>,
-    #[schemars(skip)]
-    pub(super) proxy_protocol: Option<Later>,
+    /// Trusted neighbours begin with a PROXY header (version 1 or 2), which says who the client is; one that does not is
+    /// closed. Others are clients as usual, and a header of theirs is garbage. Default: false.
+    pub proxy_protocol: Option<Spanned<bool>>,
 }
 
 /// `forwarded:` of a listener.
@@ -232,10 +233,22 @@ pub struct Upstream {
     pub uses: Vec<Spanned<Use>>,
     /// TLS with the endpoints: `true`, or a table. Without it they are met in plain.
     pub tls: Option<Spanned<UpstreamTls>>,
+    /// Begin each connection with a PROXY header that says who the client is. Such a connection serves one request: it
+    /// belongs to one client. Default: none.
+    pub proxy_protocol: Option<Spanned<ProxyVersion>>,
     #[schemars(skip)]
     pub(super) health: Option<Later>,
-    #[schemars(skip)]
-    pub(super) proxy_protocol: Option<Later>,
+}
+
+/// Which version of the PROXY protocol is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(inline)]
+pub enum ProxyVersion {
+    /// A line of text.
+    V1,
+    /// Binary.
+    V2,
 }
 
 /// What an upstream speaks.

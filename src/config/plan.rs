@@ -13,7 +13,7 @@ use super::diagnostic::Span;
 use super::options::Options;
 use crate::http;
 use crate::tls;
-use crate::wire::Address;
+use crate::wire::{Address, proxy_header};
 
 /// The whole configuration, resolved.
 #[derive(Debug, Clone, Default)]
@@ -71,7 +71,10 @@ pub struct Listener {
     /// Head limits, path normalisation, forwarding fields: plain data for `http::admit` and the two heads we write.
     pub rules: Arc<http::Rules>,
     pub timeouts: ListenerTimeouts,
-    pub connections_max: usize,
+    /// Connections at once; `None`: the default, which asks for no certain number of open files.
+    pub connections_max: Option<usize>,
+    /// Trusted neighbours begin with a PROXY header.
+    pub proxy_protocol: bool,
     pub chain: Vec<Use>,
     pub failure_pages: Vec<FailurePage>,
     pub tls: Option<Tls>,
@@ -118,6 +121,8 @@ pub struct Upstream {
     pub connections_max: Option<usize>,
     /// Requests in flight, process-wide; over it: 503 at once.
     pub requests_max: Option<usize>,
+    /// The PROXY header that begins each connection.
+    pub proxy_protocol: Option<proxy_header::Version>,
     pub tls: Option<UpstreamTls>,
     pub protocol: Protocol,
 }

@@ -21,7 +21,7 @@ use super::h1::{self, Client, Serve, Settings};
 use super::h2;
 use crate::clock::{self, Alarm};
 use crate::drain::{Drain, Guard, Level};
-use crate::failure::Failure;
+use crate::failure::{Failure, Reason};
 use crate::hook::{ClientFacts, HelloFacts, Hook, Peer, Verdict};
 use crate::limits::{ACCEPT_BACKOFF_MS, ACCEPTS_PER_TURN, LISTEN_CLOSE_MS};
 use crate::observe::handshake::{Shaken, Unshaken};
@@ -35,12 +35,21 @@ pub struct Door {
     pub drain: Drain,
     /// Connections of this listener, process-wide, and their limit.
     pub open: Arc<AtomicUsize>,
+    /// Told what becomes of connections, with the listener's number.
+    pub count: Rc<dyn Fn(u32, Counted)>,
     /// Asks the policies of the listener before there is a request.
     pub ask: Ask,
     /// Told how a TLS handshake ended, with the listener's number.
     pub shaken: Rc<dyn Fn(u32, Result<Shaken, Unshaken>)>,
-    /// Told `true` when a connection begins, `false` when it has ended, with the listener's number.
-    pub count: Rc<dyn Fn(u32, bool)>,
+}
+
+/// What becomes of a connection, for the metrics.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Counted {
+    Accepted,
+    Closed,
+    /// Closed before its first request, and why.
+    Refused(Reason),
 }
 
 /// Asks policies at a hook of a connection; `None`: nobody speaks there. What the client announced by TLS is made only for
@@ -165,16 +174,20 @@ fn begin(wire: Wire, peer: Peer, door: &Rc<Door>) {
     if door.open.fetch_add(1, Ordering::Relaxed) >= open_max {
         door.open.fetch_sub(1, Ordering::Relaxed);
         tracing::debug!(listener = %door.settings.borrow().name, "over the connection limit");
+        (door.count)(id, Counted::Refused(Reason::ListenerConnections));
         return;
     }
     let open = Open { door: door.clone(), id };
-    (door.count)(id, true);
-    let facts = facts(peer, &door.settings.borrow());
+    (door.count)(id, Counted::Accepted);
+    let mut facts = facts(peer, &door.settings.borrow());
+    if door.settings.borrow().announces {
+        facts.local = wire.local_addr();
+    }
     let door = door.clone();
     tokio::task::spawn_local(async move {
         let _open = open;
         // Boxed: what a handshake needs is not what an idle connection should carry.
-        let entered = if enter::is_open(&door) {
+        let entered = if door.is_open() {
             Some(Entered { wire, facts, protocol: Protocol::Http1 })
         } else {
             Box::pin(enter::enter(wire, facts, &door)).await
@@ -191,11 +204,12 @@ fn begin(wire: Wire, peer: Peer, door: &Rc<Door>) {
 }
 
 /// What is known of a client before it has said anything.
-fn facts(peer: Peer, settings: &Settings) -> ClientFacts {
+pub(super) fn facts(peer: Peer, settings: &Settings) -> ClientFacts {
     let mut facts = ClientFacts {
         peer,
         address_text: Box::from(""),
         trusted: false,
+        local: None,
         secure: false,
         listener: settings.name.clone(),
         tls: None,
@@ -242,7 +256,7 @@ impl Socket {
 impl Drop for Open {
     fn drop(&mut self) {
         self.door.open.fetch_sub(1, Ordering::Relaxed);
-        (self.door.count)(self.id, false);
+        (self.door.count)(self.id, Counted::Closed);
     }
 }
 

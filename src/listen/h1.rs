@@ -49,6 +49,12 @@ pub struct Settings {
     pub lines: Lines,
     pub timeouts: ListenerTimeouts,
     pub trusted: Vec<ipnet::IpNet>,
+    /// Trusted neighbours say in a PROXY header whom they speak for.
+    pub proxy_protocol: bool,
+    /// An upstream is told in a PROXY header whom we speak for.
+    pub announces: bool,
+    /// A policy speaks at `connection`.
+    pub greets: bool,
     /// `None`: plain HTTP.
     pub tls: Option<Arc<Terms>>,
 }

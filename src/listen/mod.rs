@@ -7,6 +7,7 @@ pub mod bind;
 mod enter;
 pub mod h1;
 mod h2;
+mod proxy_header;
 pub mod reply;
 mod tls;
 

@@ -54,6 +54,9 @@ pub fn door(name: &str, open_max: usize, serve: Serve, drain: Drain) -> Door {
             body: Duration::from_millis(CLIENT_BODY_TIMEOUT_MS),
         },
         trusted: Vec::new(),
+        proxy_protocol: false,
+        announces: false,
+        greets: false,
         tls: None,
     };
     Door {

@@ -54,6 +54,7 @@ impl Fake {
             peer: Peer::Ip("192.0.2.7:4000".parse().unwrap()),
             trusted: false,
             secure: false,
+            local: None,
             listener: "web".into(),
             tls: Some(Box::new(TlsFacts {
                 version: "TLSv1.3",

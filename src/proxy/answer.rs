@@ -32,7 +32,7 @@ pub fn status(reason: Reason) -> u16 {
         R::Misdirected => 421,
         R::HeadTooLarge | R::TooManyFields => 431,
         // Never seen by a client; the log calls it what nginx calls it.
-        R::ClientStalled | R::ClientClosed => 499,
+        R::ClientStalled | R::ClientClosed | R::ListenerConnections | R::BadProxyHeader => 499,
         R::PolicyFailed | R::MayNotWait | R::Broken | R::NoUpstream => 500,
         R::TransferCodingUnknown => 501,
         R::ConnectFailed | R::TlsFailed | R::UpstreamClosed | R::UpstreamTruncated | R::BadResponse => 502,

@@ -136,7 +136,11 @@ fn send_head(exchange: &mut Exchange, mut connection: Box<Connection>) -> Result
     }
     let admitted = exchange.admitted.as_mut().ok_or(Reason::Broken)?;
     admitted.upgrade &= !connection.http.is_stream(); // it cannot become a tunnel: asked without, as any proxy may
-    let persistence = if admitted.upgrade { Persistence::Upgrade } else { Persistence::Default };
+    let persistence = match (admitted.upgrade, connection.private) {
+        (true, _) => Persistence::Upgrade,
+        (false, true) => Persistence::Close,
+        (false, false) => Persistence::Default,
+    };
     let (length, trailers_welcome) = (admitted.length, admitted.trailers_welcome);
     exchange.record.upstream_bytes_before = connection.http.bytes();
     connection.http.send_request(&exchange.request, length, persistence, trailers_welcome)?;

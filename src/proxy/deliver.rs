@@ -218,7 +218,7 @@ fn give_back_upstream(exchange: &mut Exchange) {
     let request = &exchange.flows.request;
     let http = &upstream.http;
     let clean = http.is_body_done() && http.is_flushed() && !http.has_unread() && !http.has_ended();
-    if persistent && clean && request.read && !request.refused {
+    if persistent && !upstream.private && clean && request.read && !request.refused {
         exchange.parts.pool.put(upstream);
     }
 }

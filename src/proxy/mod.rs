@@ -7,6 +7,7 @@ mod deliver;
 mod flow;
 mod grpc;
 pub mod lifecycle;
+mod look;
 mod reach;
 mod record;
 mod request_id;
@@ -40,6 +41,8 @@ pub struct Parts {
     pub seen: RefCell<Seen>,
     pub metrics: Arc<WorkerMetrics>,
     pub log: RefCell<Option<AccessLog>>,
+    /// Held once more by each `log` hook that waits.
+    pub looking: Rc<()>,
 }
 
 /// One request and its response. It owns its client, its upstream connection and the flows between them.

@@ -48,6 +48,21 @@ impl Wire {
         read
     }
 
+    /// Reads once into `room`.
+    pub fn poll_take(&mut self, cx: &mut Context<'_>, room: &mut [u8]) -> Poll<io::Result<usize>> {
+        poll_read(Pin::new(self), cx, room)
+    }
+
+    /// The address at which the other side has met us.
+    #[must_use]
+    pub fn local_addr(&self) -> Option<std::net::SocketAddr> {
+        match self {
+            Self::Tcp(stream) => stream.local_addr().ok(),
+            Self::Tls(stream) => stream.get_ref().0.local_addr(),
+            Self::Unix(_) | Self::Memory(_) | Self::Stream(_) => None,
+        }
+    }
+
     /// Writes what the other side takes now. What TLS has taken may still have to be flushed.
     pub fn poll_write(&mut self, cx: &mut Context<'_>, slices: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
         match (self, slices) {

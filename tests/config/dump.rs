@@ -23,7 +23,10 @@ pub(crate) fn dump(plan: &Plan) -> String {
         let _ = writeln!(out, "  head_bytes {} fields {}", rules.head_bytes_max, rules.fields_max);
         let _ = writeln!(out, "  {:?}", rules.normalise);
         let _ = writeln!(out, "  {:?}", rules.forwarded);
-        let _ = writeln!(out, "  {:?} connections {}", listener.timeouts, listener.connections_max);
+        let _ = writeln!(out, "  {:?} connections {:?}", listener.timeouts, listener.connections_max);
+        if listener.proxy_protocol {
+            let _ = writeln!(out, "  proxy_protocol");
+        }
         if let Some(tls) = &listener.tls {
             let _ = writeln!(out, "  tls from {:?}", tls.min_version);
             for pair in &tls.pairs {
@@ -53,6 +56,9 @@ pub(crate) fn dump(plan: &Plan) -> String {
             let _ = writeln!(out, "  tls as {:?}, {believed:?} authorities, shows {shown:?}", tls.name);
         }
         let _ = writeln!(out, "  connections {:?} requests {:?}", upstream.connections_max, upstream.requests_max);
+        if let Some(version) = upstream.proxy_protocol {
+            let _ = writeln!(out, "  proxy_protocol {version:?}");
+        }
         timeouts(&mut out, &upstream.timeouts);
         chain(&mut out, "  use", &upstream.chain);
     }

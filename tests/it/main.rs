@@ -14,6 +14,7 @@ mod actors;
 mod addresses;
 mod admin;
 mod drain;
+mod entering;
 mod failure_pages;
 mod fields;
 mod framing;

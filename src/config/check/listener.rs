@@ -9,6 +9,7 @@ use ipnet::IpNet;
 use super::super::codes;
 use super::super::diagnostic::{Diagnostic, Span};
 use super::super::document::{self, EncodedSlash};
+use super::super::network::network;
 use super::super::plan;
 use super::super::shapes::Via;
 use super::super::spanned::Spanned;
@@ -30,8 +31,12 @@ impl Check<'_> {
         {
             bound.push((Address::Ip(address), &bind.span));
         }
+        if let (Some(admin), Some(path)) = (&document.admin, &self.plan.admin.socket)
+            && let Some(socket) = &admin.value.socket
+        {
+            bound.push((Address::Unix(path.clone()), &socket.span));
+        }
         for (name, listener) in &document.listeners.0 {
-            self.later("proxy_protocol", listener.proxy_protocol.as_ref());
             let bind = self.bind(&listener.bind.span, &listener.bind.value.0);
             if let Some(bind) = &bind {
                 self.bound_once(bind, &listener.bind.span, &mut bound);
@@ -39,7 +44,13 @@ impl Check<'_> {
             let rules = self.rules(listener);
             self.normalises.push(rules.normalise);
             let timeouts = self.listener_timeouts(listener.timeouts.as_ref());
-            let trusted = listener.trusted.iter().filter_map(|net| self.network(net)).collect();
+            let trusted: Vec<IpNet> = listener.trusted.iter().filter_map(|net| self.network(net)).collect();
+            if let (Some(wanted), []) = (listener.proxy_protocol.as_ref().filter(|wanted| wanted.value), &*trusted) {
+                let nobody =
+                    Diagnostic::error(codes::BAD_VALUE, "a PROXY header is believed of trusted neighbours only");
+                let help = "name the balancers before this listener, as in `trusted: [10.0.0.0/8]`";
+                self.report(nobody.at(&wanted.span, "and `trusted` names none").help(help));
+            }
             let connections = listener.limits.as_ref().and_then(|limits| limits.connections);
             let chain = self.chain(&listener.uses, Place::Listener).uses;
             let failure_pages = self.pages(&listener.failure_pages);
@@ -52,7 +63,8 @@ impl Check<'_> {
                 trusted,
                 rules: Arc::new(rules),
                 timeouts,
-                connections_max: connections.map_or(limits::LISTENER_CONNECTIONS_MAX, |max| clamp(max.0)),
+                proxy_protocol: listener.proxy_protocol.as_ref().is_some_and(|wanted| wanted.value),
+                connections_max: connections.map(|max| clamp(max.0)),
                 chain,
                 failure_pages,
                 tls,
@@ -98,9 +110,14 @@ impl Check<'_> {
         if matches!(bind, Address::Ip(address) if address.port() == 0) {
             return;
         }
-        match bound.iter().find(|(known, _)| known == bind) {
-            Some((_, first)) => {
-                let twice = Diagnostic::error(codes::DEFINED_TWICE, format!("`{bind}` is bound twice"));
+        match bound.iter().find(|(known, _)| known.overlaps(bind)) {
+            Some((known, first)) => {
+                let message = if known == bind {
+                    format!("`{bind}` is bound twice")
+                } else {
+                    format!("`{bind}` and `{known}` cannot both be bound: one takes connections of the other")
+                };
+                let twice = Diagnostic::error(codes::DEFINED_TWICE, message);
                 self.report(
                     twice.at(span, "second time").at(first, "first time").help("give one of them another port"),
                 );
@@ -111,26 +128,7 @@ impl Check<'_> {
 
     /// A network, or an address alone.
     fn network(&mut self, text: &Spanned<String>) -> Option<IpNet> {
-        if let Ok(address) = text.value.parse::<IpAddr>() {
-            return Some(IpNet::from(address));
-        }
-        match text.value.parse::<IpNet>() {
-            Ok(net) if net.trunc() == net => Some(net),
-            Ok(net) => {
-                let message = format!("`{}` is an address within a network", text.value);
-                let help = format!("write `{}` for the network, or `{}` for the address", net.trunc(), net.addr());
-                self.bad_value(&text.span, message, &help);
-                None
-            }
-            Err(_) => {
-                self.bad_value(
-                    &text.span,
-                    "expected an address or a network",
-                    "as in `10.0.0.0/8`, `192.0.2.7` or `fd00::/8`",
-                );
-                None
-            }
-        }
+        network(&text.value).map_err(|bad| self.bad_value(&text.span, bad.message, &bad.help)).ok()
     }
 
     fn rules(&mut self, listener: &document::Listener) -> Rules {
