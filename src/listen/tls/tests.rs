@@ -62,6 +62,7 @@ fn shake_hands(pairs: &[Arc<Pair>], say: impl Fn() -> Option<Said> + 'static) ->
         address_text: "192.0.2.7".into(),
         trusted: false,
         secure: false,
+        local: None,
         listener: "web".into(),
         tls: None,
     };

@@ -401,3 +401,27 @@ fn an_ocsp_response_is_stapled_and_its_renewal_keeps_tickets() {
     Client::tls(proxy.addr(), &Arc::new(fresh.with_no_client_auth()), "a.test");
     assert_eq!(*keeps.0.lock().unwrap(), staple(2));
 }
+
+#[test]
+fn a_proxy_header_and_the_connection_hook_come_before_the_handshake() {
+    let folder = Folder::new();
+    let pair = folder.put("a", &folder.ca.issue(&["a.test"]));
+    let origin = Origin::echo();
+    let text = config(&origin, &[("web", &format!("certificates: [{pair}]"))]).replace(
+        "tls: {",
+        "trusted: [127.0.0.1], proxy_protocol: true, use: [{ policy: addresses, with: { deny: [192.0.2.66] } }], tls: {",
+    );
+    let proxy = Proxy::start(&text);
+    let trusting = folder.ca.trusting();
+    let comes = |from: &str| {
+        let header = format!("PROXY TCP4 {from} 198.51.100.1 4711 443\r\n");
+        Client::try_tls_after(header.as_bytes(), proxy.addr(), &trusting, "a.test")
+    };
+    let mut client = comes("192.0.2.9").unwrap();
+    client.send_request("GET", "/", &[("Host", "a.test")], b"");
+    let told = client.read_response().text();
+    assert!(told.contains("x-forwarded-for: 192.0.2.9") && told.contains("x-forwarded-proto: https"), "{told}");
+    assert!(comes("192.0.2.66").is_err());
+    assert_eq!(proxy.metric("gatewright_tls_handshake_failures_total", ""), 0, "no handshake began");
+    assert_eq!(proxy.metric("gatewright_connections_refused_total", "policy_refused"), 1);
+}
