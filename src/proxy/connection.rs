@@ -64,3 +64,58 @@ impl View for Connection {
         self.hello.as_ref().ok_or(Refused::NotHere)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hook::{CertificateId, Chain, HookSet, Policy, Seat, Step};
+    use crate::observe::metrics::Metrics;
+
+    /// Shows the certificate that covers what the client's first protocol is called.
+    struct ByProtocol;
+
+    impl Policy for ByProtocol {
+        fn hooks(&self) -> HookSet {
+            HookSet::of(&[Hook::ClientHello])
+        }
+
+        fn call<'a>(&'a self, _: Hook, view: &'a mut dyn View) -> Step<'a> {
+            assert!(view.request().is_err(), "there is none yet");
+            let chosen = |hello: &HelloFacts| {
+                let wanted = hello.protocols.first()?;
+                let covers = |names: &Vec<Box<str>>| names.iter().any(|name| name.as_bytes() == &**wanted);
+                hello.certificates.iter().position(covers)
+            };
+            let hello = view.hello().map(chosen);
+            Step::Now(hello.map_err(Failure::from).map(|place| match place {
+                Some(place) => Verdict::Certificate(CertificateId(place as u32)),
+                None => Verdict::Pass,
+            }))
+        }
+    }
+
+    #[test]
+    fn a_policy_reads_the_hello_and_chooses() {
+        let seat = Seat { policy: Rc::new(ByProtocol), name: "by-protocol".into(), observe: false };
+        let lane = Lane::of(Chain::new(vec![seat]));
+        assert!(speaks(&lane, Hook::ClientHello) && !speaks(&lane, Hook::Connection));
+        let facts = ClientFacts {
+            peer: crate::hook::Peer::Memory,
+            address_text: "127.0.0.1".into(),
+            trusted: false,
+            secure: false,
+            local: None,
+            listener: "web".into(),
+            tls: None,
+        };
+        let hello = HelloFacts {
+            server_name: None,
+            protocols: vec![Box::from(b"h2".as_slice())],
+            certificates: Arc::new([vec!["http/1.1".into()], vec!["h2".into()]]),
+        };
+        let metrics = Metrics::new(1).worker(0);
+        let mut asking = std::pin::pin!(ask(lane, metrics, Hook::ClientHello, facts, Some(hello)));
+        let polled = asking.as_mut().poll(&mut std::task::Context::from_waker(std::task::Waker::noop()));
+        assert!(matches!(polled, std::task::Poll::Ready(Ok(Verdict::Certificate(CertificateId(1))))));
+    }
+}

@@ -1,7 +1,12 @@
 //! TLS with clients: which certificate, which version, who may go on with which ticket, and how handshakes fail.
 
 use std::fmt::Write as _;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
+
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{ClientConfig, DigitallySignedStruct, SignatureScheme};
 
 use super::Folder;
 use crate::harness::tls::{Authority, TLS12, TLS13, Wishes};
@@ -329,4 +334,94 @@ fn the_log_and_placeholders_tell_what_was_settled() {
     for resumed in ["\"tls.resumed\":false", "\"tls.resumed\":true"] {
         assert_eq!(lines.matches(resumed).count(), 1, "{lines}");
     }
+}
+
+/// Believes everybody, and keeps what was stapled.
+#[derive(Debug)]
+struct Keeps(Mutex<Vec<u8>>);
+
+impl ServerCertVerifier for Keeps {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        stapled: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        *self.0.lock().unwrap() = stapled.to_vec();
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        Ok(HandshakeSignatureValid::assertion())
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        Ok(HandshakeSignatureValid::assertion())
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        vec![SignatureScheme::ECDSA_NISTP256_SHA256]
+    }
+}
+
+#[test]
+fn an_ocsp_response_is_stapled_and_its_renewal_keeps_tickets() {
+    let folder = Folder::new();
+    let issued = folder.ca.issue(&["a.test"]).put(folder.path(), "a");
+    let staple = |serial: u8| [0x30, 4, 0x0a, 1, 0, serial];
+    let file = folder.path().join("a.ocsp");
+    std::fs::write(&file, staple(1)).unwrap();
+    let origin = Origin::answering(origin::ok("x"));
+    let tls = format!("certificates: [{{ {issued}, ocsp: {} }}]", file.display());
+    let text = folder.write("gatewright.yaml", &config(&origin, &[("web", &tls)]));
+    let proxy = Proxy::start_file(text);
+    let keeps = Arc::new(Keeps(Mutex::default()));
+    let config = ClientConfig::builder().dangerous().with_custom_certificate_verifier(keeps.clone());
+    let config = Arc::new(config.with_no_client_auth());
+    assert_eq!(gets(&mut Client::tls(proxy.addr(), &config, "a.test"), "a.test"), 200);
+    assert_eq!(*keeps.0.lock().unwrap(), staple(1));
+    std::fs::write(&file, staple(2)).unwrap();
+    proxy.wait_for_metric("gatewright_reloads_total", "\"success\"", 1);
+    let mut again = Client::tls(proxy.addr(), &config, "a.test");
+    assert_eq!(gets(&mut again, "a.test"), 200);
+    assert!(again.settled().resumed());
+    let fresh = ClientConfig::builder().dangerous().with_custom_certificate_verifier(keeps.clone());
+    Client::tls(proxy.addr(), &Arc::new(fresh.with_no_client_auth()), "a.test");
+    assert_eq!(*keeps.0.lock().unwrap(), staple(2));
+}
+
+#[test]
+fn a_proxy_header_and_the_connection_hook_come_before_the_handshake() {
+    let folder = Folder::new();
+    let pair = folder.put("a", &folder.ca.issue(&["a.test"]));
+    let origin = Origin::echo();
+    let text = config(&origin, &[("web", &format!("certificates: [{pair}]"))]).replace(
+        "tls: {",
+        "trusted: [127.0.0.1], proxy_protocol: true, use: [{ policy: addresses, with: { deny: [192.0.2.66] } }], tls: {",
+    );
+    let proxy = Proxy::start(&text);
+    let trusting = folder.ca.trusting();
+    let comes = |from: &str| {
+        let header = format!("PROXY TCP4 {from} 198.51.100.1 4711 443\r\n");
+        Client::try_tls_after(header.as_bytes(), proxy.addr(), &trusting, "a.test")
+    };
+    let mut client = comes("192.0.2.9").unwrap();
+    client.send_request("GET", "/", &[("Host", "a.test")], b"");
+    let told = client.read_response().text();
+    assert!(told.contains("x-forwarded-for: 192.0.2.9") && told.contains("x-forwarded-proto: https"), "{told}");
+    assert!(comes("192.0.2.66").is_err());
+    assert_eq!(proxy.metric("gatewright_tls_handshake_failures_total", ""), 0, "no handshake began");
+    assert_eq!(proxy.metric("gatewright_connections_refused_total", "policy_refused"), 1);
 }
