@@ -134,6 +134,9 @@ pub struct Listener {
     pub trusted: Vec<Spanned<String>>,
     /// Which fields tell the origin about the client.
     pub forwarded: Option<Forwarded>,
+    /// The Server field of responses: `true` leaves the origin's, `false` removes it, a name takes its place, in our own
+    /// responses too. None of them tells a version of ours. Default: true.
+    pub server: Option<Spanned<Via>>,
     /// How paths are normalised before routes see them.
     pub normalise: Option<Normalise>,
     /// How long a client may take.

@@ -6,6 +6,7 @@ use super::flow::ResponseFlow;
 use super::{Exchange, Source, grpc};
 use crate::failure::{Failure, Reason};
 use crate::hook::{Answer, Hook};
+use crate::http::Server;
 use crate::http::h1::write::reason_phrase;
 use crate::http::head::Head;
 use crate::http::media::{self, Page};
@@ -96,6 +97,16 @@ pub(super) fn settle_late(exchange: &mut Exchange, edited: Result<bool, Failure>
         write_page(exchange);
     }
     grpc::settle(exchange);
+}
+
+/// The Server field as the listener wants it; a policy at `response` may still say otherwise.
+pub(super) fn name_server(exchange: &mut Exchange) {
+    let Ok(field) = FieldName::new("server") else { return };
+    match &exchange.settings.rules.server {
+        Server::Pass => {}
+        Server::Remove => drop(exchange.response.remove(&field)),
+        Server::Replace(name) => exchange.response.set(&field, name.as_bytes()),
+    }
 }
 
 fn fail(exchange: &mut Exchange, failure: Failure) {

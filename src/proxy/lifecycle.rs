@@ -5,8 +5,8 @@
 use super::{Exchange, answer, attempt, deliver, look, record};
 use crate::failure::{Failure, Reason};
 use crate::hook::{Hook, Verdict};
-use crate::http::admit;
 use crate::http::name::Known;
+use crate::http::{Server, admit};
 use crate::listen::Client;
 use crate::policy::routing::matching::host_of;
 
@@ -21,6 +21,9 @@ pub async fn serve(exchange: Box<Exchange>) -> Option<Box<Client>> {
     let exchange = open.exchange()?;
     let obtained = obtain(exchange).await;
     answer::settle(exchange, obtained).await;
+    if exchange.settings.rules.server != Server::Pass {
+        answer::name_server(exchange);
+    }
     if exchange.speaks(Hook::Response) {
         let edited = exchange.edit(Hook::Response).await;
         answer::settle_late(exchange, edited);

@@ -6,6 +6,7 @@ use gatewright::config::plan::{
     Balance, FailurePage, HostPattern, ListenerLimits, Match, PathPattern, Plan, Segment, Timeouts, Use,
 };
 use gatewright::config::scalar::Environment;
+use gatewright::http::Server;
 
 pub(crate) fn dump(plan: &Plan) -> String {
     let mut out = String::new();
@@ -25,6 +26,9 @@ pub(crate) fn dump(plan: &Plan) -> String {
         let _ = writeln!(out, "  head_bytes {} fields {}", rules.head_bytes_max, rules.fields_max);
         let _ = writeln!(out, "  {:?}", rules.normalise);
         let _ = writeln!(out, "  {:?}", rules.forwarded);
+        if rules.server != Server::Pass {
+            let _ = writeln!(out, "  server {:?}", rules.server);
+        }
         let _ = writeln!(out, "  {:?}", listener.timeouts);
         if listener.limits != ListenerLimits::default() {
             let _ = writeln!(out, "  {:?}", listener.limits);

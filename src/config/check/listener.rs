@@ -16,7 +16,8 @@ use super::super::spanned::Spanned;
 use super::chain::Place;
 use super::{Check, clamp};
 use crate::http::forwarded::Forwarded;
-use crate::http::{Rules, target};
+use crate::http::name::is_field_value;
+use crate::http::{Rules, Server, target};
 use crate::limits;
 use crate::wire::Address;
 
@@ -157,6 +158,20 @@ impl Check<'_> {
                 },
             };
         }
+        rules.server = match listener.server.as_ref().map(|server| (&server.value, &server.span)) {
+            None | Some((Via::On(true), _)) => Server::Pass,
+            Some((Via::On(false), _)) => Server::Remove,
+            Some((Via::Name(name), span)) => {
+                if name.is_empty() || !is_field_value(name.as_bytes()) {
+                    self.bad_value(
+                        span,
+                        "this cannot stand in a Server field",
+                        "a name such as `web`, or false for none",
+                    );
+                }
+                Server::Replace(name.clone())
+            }
+        };
         if let Some(written) = &listener.forwarded {
             let default = Forwarded::default();
             rules.forwarded = Forwarded {
