@@ -129,7 +129,7 @@ const VALUES: &[(&str, &str)] = &[
 ];
 
 /// The example of a key, as the reference prints it.
-pub fn example(path: &str) -> String {
+pub(crate) fn example(path: &str) -> String {
     let key = path.rsplit('.').next().unwrap_or(path);
     match VALUES.iter().find(|(known, _)| *known == path) {
         Some((_, value)) => format!("`{key}: {value}`"),
@@ -141,7 +141,7 @@ pub fn example(path: &str) -> String {
 }
 
 /// Every example, in a whole configuration around it, passes `check`.
-pub fn all_pass() {
+pub(crate) fn all_pass() {
     let dir = tempfile::tempdir().expect("a folder");
     let tls = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/config/tls");
     for (from, to) in [("site.pem", "site.pem"), ("site.key", "site.key"), ("site.pem", "staff.pem")] {
