@@ -79,7 +79,18 @@ reasons! {
     BodyTimeout = "body_timeout", Client, "The request body did not arrive in time.";
     /// The client does not read.
     ClientStalled = "client_stalled", Client, "The response was not read in time.";
+    /// It moves fewer bytes a second than it must.
+    ClientSlow = "client_slow", Client, "The client is too slow.";
+    /// More requests a second than a connection may make.
+    RequestRate = "request_rate", Client, "There are too many requests.";
     ClientClosed = "client_closed", Client, "The client closed the connection.";
+    // Before the first request: the connection is closed without a word.
+    /// The listener holds as many as it may.
+    ListenerConnections = "listener_connections", Client, "There are too many connections.";
+    /// Its address holds as many connections as it may.
+    AddressConnections = "address_connections", Client, "There are too many connections.";
+    /// A trusted neighbour sends no PROXY header, or a malformed one.
+    BadProxyHeader = "bad_proxy_header", Client, "The PROXY header is malformed.";
     // Routing.
     NoRoute = "no_route", Client, "Nothing is found at this address.";
     NoUpstream = "no_upstream", Proxy, "This route leads nowhere.";

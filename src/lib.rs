@@ -35,7 +35,7 @@
 //! | 6 | [`upstream`], [`listen`], [`relay`] | mechanism: endpoints and pools, doors, bytes both ways |
 //! | 5 | [`policy`] | the built-in policies |
 //! | 4 | [`hook`] | when policies speak, what they see, what they may say |
-//! | 3 | [`config`] | what was written, and what it means |
+//! | 3 | [`config`], [`share`] | what was written, and what it means; what all workers share and no reload replaces |
 //! | 2 | [`wire`] | TCP, unix sockets, memory; buffers; the HTTP/1.1 codec over them, for both sides |
 //! | 1 | [`http`], [`observe`] | the RFCs' rules as pure functions; logs and metrics |
 //! | 0 | [`failure`], [`clock`], [`drain`], [`tls`], and below them [`limits`] | what goes wrong, when, until when; certificates, and what TLS is told |
@@ -52,7 +52,8 @@
 //!
 //! # The life of a request
 //!
-//! 1. [`listen::accept`] takes the connection; [`listen::h1`] reads one head, by [`wire`]'s codec and [`http::h1`].
+//! 1. [`listen::accept`] takes the connection; the policies that speak at `connection` are asked
+//!    ([`proxy::connection`]); [`listen::h1`] reads one head, by [`wire`]'s codec and [`http::h1`].
 //! 2. [`worker`] pairs it with its current generation and calls the one function.
 //! 3. [`http::admit`] passes it or gives a [`Reason`](failure::Reason); no hook comes before, none can turn it off.
 //! 4. `route` is asked: the policies of file and listener, at last the [route table](policy::routing::table).
@@ -111,6 +112,7 @@ pub mod observe;
 pub mod policy;
 pub mod proxy;
 pub mod relay;
+pub mod share;
 pub mod snapshot;
 pub mod tls;
 pub mod upstream;

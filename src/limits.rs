@@ -31,6 +31,15 @@ limits! {
     UPSTREAM_IDLE_TIMEOUT_MS: u64 = 60_000;
     /// Connections one listener holds at most, process-wide.
     LISTENER_CONNECTIONS_MAX: usize = 65_536;
+    /// Shards of the table of client addresses: workers that look at the same moment seldom look at the same one.
+    ADDRESS_SHARDS: usize = 64;
+    /// Requests a second that one connection may be allowed at most.
+    REQUEST_RATE_CEILING: u64 = 1_000_000;
+    /// Bytes a second that a client moves at least while it is waited for, either way: what Kestrel asks. A modem is
+    /// ten times as fast.
+    CLIENT_RATE_MIN: usize = 240;
+    /// Milliseconds over which that rate is measured: a stall on a bad line is not an attack.
+    CLIENT_RATE_WINDOW_MS: u64 = 10_000;
     /// Milliseconds between two sweeps of a worker's deadlines: a timeout is late by this much at most.
     CLOCK_TICK_MS: u64 = 10;
     /// Ticks a deadline wheel reaches ahead; further deadlines pass through it more than once.
@@ -121,6 +130,10 @@ limits! {
     TUNNEL_IDLE_MS: u64 = 600_000;
     /// Attempts to get a response, the first included.
     ATTEMPTS_MAX: u32 = 3;
+    /// Bytes of a PROXY line (version 1), its CRLF included: the longest that its specification allows.
+    PROXY_V1_BYTES_MAX: usize = 107;
+    /// Bytes of a PROXY header (version 2): addresses take 232 at most, the rest is for TLVs such as a certificate's name.
+    PROXY_V2_BYTES_MAX: usize = 2048;
     /// Milliseconds a client that waits for 100 (Continue) waits for the origin's before it gets ours.
     CONTINUE_AFTER_MS: u64 = 1_000;
     /// Interim responses passed on for one request.
@@ -161,6 +174,12 @@ limits! {
     EVENTS_MAX: usize = 64;
     /// Milliseconds that a stopping process gives to what it has begun.
     DRAIN_LIMIT_MS: u64 = 30_000;
+    /// Series of would-be verdicts a worker counts: policy, hook and verdict; a chain has 64 seats.
+    OBSERVED_SERIES_MAX: usize = 1_024;
+    /// `log` hooks that may wait at once on one worker; what would wait beyond them ends where it is.
+    LOG_LOOKS_MAX: usize = 1_024;
+    /// Milliseconds a `log` hook may wait: nobody is kept from anything, but it holds what it looks at.
+    LOG_LOOK_MS: u64 = 10_000;
     /// Bytes of access log a worker gathers before it hands them to the writer.
     LOG_BUFFER_BYTES: usize = 64 * 1024;
     /// Milliseconds after which a line of the access log is handed over even if the buffer is not full.
@@ -215,8 +234,8 @@ limits! {
     WATCH_POLL_MS: u64 = 10_000;
     /// Symbolic links followed in one watched path.
     WATCH_LINKS_MAX: usize = 40;
-    /// Open files below which a start warns: each exchange takes two.
-    OPEN_FILES_MIN: u64 = 4_096;
+    /// Open files below which a start warns, once the limit is raised as far as it goes: each exchange takes two.
+    OPEN_FILES_MIN: u64 = 1_024;
     /// Milliseconds `gatewright reload` waits for the answer: a reload compiles scripts and resolves names.
     RELOAD_ANSWER_MS: u64 = 60_000;
     /// Bytes of an answer of the admin socket that are read.

@@ -119,3 +119,25 @@ fn a_port_that_is_taken_is_said_with_its_holder() {
     assert_eq!(done.code, 3, "{}", done.err);
     assert!(done.err.contains(&format!("(process {})", std::process::id())), "{}", done.err);
 }
+
+#[test]
+fn a_certificate_for_development_is_made_and_passes_the_check() {
+    use std::os::unix::fs::PermissionsExt;
+    let dir = tempfile::tempdir().unwrap();
+    let made = process::gatewright_in(dir.path(), &["cert", "self-signed", "*.dev.test", "127.0.0.1", "--days", "30"]);
+    assert_eq!(made.code, 0, "{}", made.err);
+    assert!(made.out.contains("./any.dev.test.pem") && made.out.contains("30 days"), "{}", made.out);
+    let key = fs::metadata(dir.path().join("any.dev.test.key")).unwrap();
+    assert_eq!(key.permissions().mode() & 0o777, 0o600);
+    let listeners: String =
+        made.out.lines().skip_while(|line| *line != "listeners:").take(4).map(|line| format!("{line}\n")).collect();
+    let text = format!("version: 1\n{listeners}routes: [{{ use: [{{ policy: redirect, with: {{ to: /x }} }}] }}]\n");
+    fs::write(dir.path().join("gatewright.yaml"), text).unwrap();
+    let checked = process::gatewright_in(dir.path(), &["check"]);
+    assert_eq!(checked.code, 0, "{}{}", checked.out, checked.err);
+    let again = process::gatewright_in(dir.path(), &["cert", "self-signed", "*.dev.test"]);
+    assert_eq!(again.code, 1);
+    assert!(again.err.contains("is there already"), "{}", again.err);
+    assert_eq!(gatewright(&["cert", "self-signed", "not a name"]).code, 2);
+    assert_eq!(gatewright(&["cert", "self-signed"]).code, 2);
+}

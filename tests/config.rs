@@ -18,6 +18,7 @@ use gatewright::config::render::{render_all, render_github, render_json};
 use gatewright::config::scalar::Environment;
 use gatewright::config::schema::schema;
 use gatewright::config::source::Sources;
+use gatewright::policy::catalogue::BuiltIns;
 use proptest::prelude::*;
 
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/config");
@@ -33,14 +34,32 @@ fn environment() -> Environment {
 
 /// The golden configurations, in order. Paths in them are relative, so that reports are the same on every machine.
 fn cases() -> Vec<PathBuf> {
+    cases_in("")
+}
+
+fn cases_in(folder: &str) -> Vec<PathBuf> {
     std::env::set_current_dir(FOLDER).unwrap();
-    let mut cases: Vec<PathBuf> = std::fs::read_dir(".")
+    let mut cases: Vec<PathBuf> = std::fs::read_dir(Path::new(".").join(folder))
         .unwrap()
-        .map(|entry| PathBuf::from(entry.unwrap().file_name()))
+        .map(|entry| Path::new(folder).join(entry.unwrap().file_name()))
         .filter(|path| path.extension().is_some_and(|extension| extension == "yaml"))
         .collect();
     cases.sort();
     cases
+}
+
+/// Mistakes in the options of the policies that are built in, which need the real catalogue.
+#[test]
+fn built_in_options_are_told_with_their_places() {
+    let mut wrong = Vec::new();
+    let cases: Vec<PathBuf> = cases_in("built-in");
+    assert!(!cases.is_empty());
+    for case in cases {
+        let sources = Sources::load_with(&case, environment());
+        let found = check(&sources, &BuiltIns).err().unwrap_or_default();
+        expect(&case.with_extension("diagnostic"), &render_all(&found, &sources, false), &mut wrong);
+    }
+    assert!(wrong.is_empty(), "{}\n{} goldens differ; BLESS=1 accepts them", wrong.join("\n"), wrong.len());
 }
 
 fn expect(path: &Path, actual: &str, wrong: &mut Vec<String>) {

@@ -5,7 +5,7 @@
 //! ```text
 //! # a remark
 //! down ADDRESS             nobody listens at this endpoint; every other endpoint has an origin
-//! > [N] METHOD URL [on L]  a request (sent N times), to the listener L or the only TCP one
+//! > [N] METHOD URL [on L]  a request (sent N times), to the listener L or the first TCP one; by TLS where the URL says so
 //! > NAME: VALUE            a field of it
 //! >> TEXT                  its body
 //! < STATUS                 what must come back
@@ -40,6 +40,10 @@ use gatewright::config::render::render_all;
 use gatewright::config::source::Sources;
 use gatewright::policy::catalogue::BuiltIns;
 use gatewright::wire::Address;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use rustls::{ClientConfig, RootCertStore};
+
 use harness::{Client, Origin, Proxy, Request, Response, origin};
 
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples");
@@ -59,6 +63,7 @@ struct Ask {
     host: String,
     target: String,
     listener: Option<String>,
+    secure: bool,
     fields: Vec<(String, String)>,
     body: String,
     status: Option<u16>,
@@ -73,6 +78,8 @@ struct Running {
     proxy: Proxy,
     /// The listener that is meant when none is named.
     usual: String,
+    /// Believes the example's own certificates.
+    trusting: Arc<ClientConfig>,
     /// They end when this does.
     _origins: Vec<Origin>,
     _absent: Vec<origin::Absent>,
@@ -115,7 +122,7 @@ fn start(folder: &Path, script: &Script) -> Running {
     let run_dir = home.path().display().to_string();
     let file = home.path().join("gatewright.yaml");
     let mut text = std::fs::read_to_string(&file).unwrap().replace("/run/gatewright", &run_dir);
-    text = text.replace("bind: 8080", "bind: \"127.0.0.1:0\"");
+    text = text.replace("bind: 8080", "bind: \"127.0.0.1:0\"").replace("bind: 8443", "bind: \"127.0.0.2:0\"");
     let (mut origins, mut absent) = (Vec::new(), Vec::new());
     for upstream in &plan.upstreams {
         for endpoint in &upstream.endpoints {
@@ -146,7 +153,8 @@ fn start(folder: &Path, script: &Script) -> Running {
     let tcp = plan.listeners.iter().find(|listener| matches!(listener.bind, Address::Ip(_)));
     let usual = tcp.map(|listener| listener.name.clone()).unwrap_or_default();
     let proxy = Proxy::start_file(&file);
-    Running { proxy, usual, _origins: origins, _absent: absent, _home: home }
+    let trusting = trusting(folder);
+    Running { proxy, usual, trusting, _origins: origins, _absent: absent, _home: home }
 }
 
 /// The plan of the example as it stands in its folder; neither error nor warning may be in it.
@@ -156,6 +164,17 @@ fn plan(file: &Path) -> Plan {
         Ok((plan, warnings)) if warnings.is_empty() => plan,
         Ok((_, found)) | Err(found) => panic!("{}", render_all(&found, &sources, false)),
     }
+}
+
+fn trusting(folder: &Path) -> Arc<ClientConfig> {
+    let mut roots = RootCertStore::empty();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|extension| extension == "pem") {
+            roots.add(CertificateDer::from_pem_file(&path).unwrap()).unwrap();
+        }
+    }
+    Arc::new(ClientConfig::builder().with_root_certificates(roots).with_no_client_auth())
 }
 
 fn copy(from: &Path, to: &Path) {
@@ -204,7 +223,7 @@ impl Script {
 
 impl Ask {
     fn begins(rest: &str) -> bool {
-        rest.contains(" http://")
+        rest.contains(" http://") || rest.contains(" https://")
     }
 
     fn new(line: usize, rest: &str) -> Self {
@@ -212,7 +231,8 @@ impl Ask {
             Some((words, listener)) => (words, Some(listener.to_owned())),
             None => (rest, None),
         };
-        let (head, url) = words.split_once(" http://").unwrap();
+        let secure = words.contains(" https://");
+        let (head, url) = words.split_once(if secure { " https://" } else { " http://" }).unwrap();
         let (times, method) = head.split_once(' ').unwrap_or(("1", head));
         let (host, target) = url.split_at(url.find('/').expect("a path in the URL"));
         Self {
@@ -222,6 +242,7 @@ impl Ask {
             host: host.to_owned(),
             target: target.to_owned(),
             listener,
+            secure,
             ..Self::default()
         }
     }
@@ -273,6 +294,7 @@ impl Ask {
     fn send(&self, running: &Running) -> Response {
         let listener = self.listener.as_deref().unwrap_or(&running.usual);
         let mut client = match running.proxy.inner.address(listener) {
+            Some(Address::Ip(address)) if self.secure => Client::tls(address, &running.trusting, &self.host),
             Some(Address::Ip(address)) => Client::connect(address),
             Some(Address::Unix(path)) => Client::connect_unix(path),
             other => panic!("listener {listener} has no address: {other:?}"),

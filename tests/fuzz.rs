@@ -25,6 +25,7 @@ use gatewright::http::h1::write::{self, Length, Persistence};
 use gatewright::http::head::Head;
 use gatewright::http::target::fuzz_target;
 use gatewright::limits::FIELDS_MAX;
+use gatewright::wire::proxy_header::fuzz_proxy_header;
 use harness::strict::{self, Framing};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
@@ -38,7 +39,17 @@ const TARGETS: &[Target] = &[
     ("chunked", fuzz_chunked, CHUNKED),
     ("target", fuzz_target, PATHS),
     ("authority", fuzz_authority, AUTHORITIES),
+    ("proxy header", fuzz_proxy_header, PROXY_HEADERS),
     ("config", fuzz_config, FILES),
+];
+
+const PROXY_HEADERS: &[&[u8]] = &[
+    b"PROXY TCP4 192.0.2.1 192.0.2.2 1000 80\r\nGET / HTTP/1.1\r\n",
+    b"PROXY TCP6 2001:db8::1 ::1 1 0\r\n",
+    b"PROXY UNKNOWN 1 2 3\r\n",
+    b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c\xc0\0\x02\x01\xc0\0\x02\x02\x03\xe8\0\x50rest",
+    b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x14\xc0\0\x02\x01\xc0\0\x02\x02\x03\xe8\0\x50\x20\0\x05\x01\0\0\0\0",
+    b"\r\n\r\n\0\r\nQUIT\n\x20\0\0\0",
 ];
 
 const REQUESTS: &[&[u8]] = &[

@@ -55,8 +55,10 @@ const BANNED: &[(&str, &str)] = &[
 const UNSAFE: &[(&str, &str)] = &[];
 
 /// Files that hold a lock, each with its reason. None of them is taken on the way of a plain request.
-const LOCKS: &[(&str, &str)] =
-    &[("upstream/directory.rs", "names and endpoint lists; a worker locks only when a list's version has changed")];
+const LOCKS: &[(&str, &str)] = &[
+    ("upstream/directory.rs", "names and endpoint lists; a worker locks only when a list's version has changed"),
+    ("share/addresses.rs", "connections by client address; one look per connection, only where that is limited"),
+];
 
 /// Files that read the time, each with its reason.
 const TIME: &[(&str, &str)] = &[("clock.rs", "it is the reader of time")];

@@ -1,49 +1,18 @@
 //! The admin listener: what the process says about itself. Reading goes by TCP or by the unix socket; whatever changes
 //! something goes by the socket alone, whose file permissions are the guard.
 
-use std::os::unix::fs::PermissionsExt;
-use std::rc::Rc;
+mod doors;
 
-use crate::config::plan::Admin;
+pub use doors::Doors;
+
 use crate::control::{Event, Handle};
-use crate::drain::Drain;
 use crate::failure::Reason;
 use crate::http::head::Head;
-use crate::limits::ADMIN_CONNECTIONS_MAX;
-use crate::listen::accept::{self, Door};
-use crate::listen::bind::{BindError, bind};
+use crate::listen::Client;
 use crate::listen::reply::{self, Reply};
-use crate::listen::{Client, Serve};
 use crate::observe::open_metrics;
-use crate::wire::Address;
 
 const TEXT: &str = "text/plain; charset=utf-8";
-
-/// Opens the admin listeners of a plan on this thread.
-pub fn open(admin: &Admin, handle: &Handle, drain: &Drain) -> Result<Vec<Address>, BindError> {
-    let places =
-        [admin.bind.map(|at| (Address::Ip(at), false)), admin.socket.clone().map(|path| (Address::Unix(path), true))];
-    let mut opened = Vec::new();
-    for (address, may_act) in places.into_iter().flatten() {
-        let (sockets, real) = bind(&address, 1)?;
-        if let Address::Unix(path) = &address {
-            // Whoever may write to it may act: whatever the umask says, that is our user.
-            let closed = std::fs::set_permissions(&**path, std::fs::Permissions::from_mode(0o600));
-            closed.map_err(|error| BindError { address: address.clone(), why: error.to_string() })?;
-        }
-        for socket in sockets {
-            let door = Rc::new(door(handle.clone(), drain.child(), may_act));
-            tokio::task::spawn_local(accept::run(socket, "admin".into(), door));
-        }
-        opened.push(real);
-    }
-    Ok(opened)
-}
-
-fn door(handle: Handle, drain: Drain, may_act: bool) -> Door {
-    let serve: Serve = Rc::new(move |client, head| Box::pin(serve(client, head, handle.clone(), may_act)));
-    reply::door("admin", ADMIN_CONNECTIONS_MAX, serve, drain)
-}
 
 async fn serve(
     mut client: Box<Client>,

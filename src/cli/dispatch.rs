@@ -4,7 +4,9 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use super::exit::Exit;
-use super::{Cli, Command, Explain, check, config_file, explain, proxy, reload, schema, serve};
+use super::{
+    Cert, CertCommand, Cli, Command, Explain, cert, check, config_file, explain, proxy, reload, schema, serve,
+};
 use crate::control::Source;
 use crate::http::head::Head;
 use crate::http::name::FieldName;
@@ -48,6 +50,9 @@ pub fn run(cli: Cli) -> Exit {
             with_file(asked.file.config.clone(), |file| explain_request(file, &asked, &mut out))
         }
         Some(Command::Schema) => schema::print(&crate::config::schema::schema(&BuiltIns), &mut out),
+        Some(Command::Cert(Cert { command: CertCommand::SelfSigned(asked) })) => {
+            cert::self_signed(&asked, &mut out, &mut io::stderr())
+        }
         Some(Command::Reload(asked)) => reload::run(&asked.socket, &mut out, &mut io::stderr()),
     };
     done.unwrap_or(Exit::Bug)

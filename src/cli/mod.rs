@@ -2,6 +2,7 @@
 
 #![allow(missing_docs, reason = "doc comments here are what clap shows; the rest is plain data")]
 
+pub mod cert;
 pub mod check;
 pub mod config_file;
 pub mod demo;
@@ -47,6 +48,35 @@ pub enum Command {
     Proxy(Proxy),
     /// Tell a running gatewright to load its configuration again.
     Reload(Reload),
+    /// Make certificates for development.
+    Cert(Cert),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+pub struct Cert {
+    #[command(subcommand)]
+    pub command: CertCommand,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
+pub enum CertCommand {
+    /// Make a certificate that vouches for itself, and its key: NAME.pem and NAME.key.
+    SelfSigned(SelfSigned),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+pub struct SelfSigned {
+    /// What it is for: DNS names (`*.example.test` too) and IP addresses. The first one names the files.
+    #[arg(required = true, value_name = "NAME", value_parser = cert::name)]
+    pub names: Vec<String>,
+
+    /// The folder to write to.
+    #[arg(long, value_name = "DIR", env = "GATEWRIGHT_OUT", default_value = ".")]
+    pub out: PathBuf,
+
+    /// How long it is valid.
+    #[arg(long, value_name = "N", env = "GATEWRIGHT_DAYS", default_value_t = 365, value_parser = clap::value_parser!(u16).range(1..=3650))]
+    pub days: u16,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
@@ -165,6 +195,7 @@ mod tests {
         assert!(matches!(parse("gatewright proxy --from :80 --to a:81 --print"), Some(Command::Proxy(_))));
         assert!(matches!(parse("gatewright schema"), Some(Command::Schema)));
         assert!(matches!(parse("gatewright reload --socket /x"), Some(Command::Reload(_))));
+        assert!(matches!(parse("gatewright cert self-signed a.test --days 3"), Some(Command::Cert(_))));
         for wrong in ["gatewright run --workers 0", "gatewright nothing", "gatewright explain G(T http://a/"] {
             assert_eq!(Cli::try_parse_from(wrong.split(' ')).unwrap_err().exit_code(), exit::Exit::Usage as i32);
         }

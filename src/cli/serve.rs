@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use super::exit::Exit;
 use super::{demo, demo_origin, open_files};
-use crate::admin;
+use crate::admin::Doors;
 use crate::control::embed::on_event_loop;
 use crate::control::reload::{Control, Refusal};
 use crate::control::{Ended, Source, events, listen_to_signals, run};
@@ -21,19 +21,19 @@ pub fn serve(source: Source, workers: Option<usize>, furnish: Option<Furnish>, g
             tracing::error!(%error, "cannot listen to signals");
             return Exit::Start;
         }
-        let control = match Control::start(source, workers, furnish).await {
+        let mut control = match Control::start(source, workers, furnish).await {
             Ok(control) => control,
             Err(refusal) => return refuse(&refusal),
         };
         let drain = Drain::new();
+        if let Err(error) = control.follow(Doors::new(handle, &drain, |at| tracing::info!(%at, "admin"))) {
+            return refuse(&Refusal::Bind(error));
+        }
         if let Some(plan) = control.plan() {
-            let connections: usize = plan.listeners.iter().map(|listener| listener.connections_max).sum();
-            if let Some(warning) = open_files::warning(open_files, connections as u64) {
+            let connections: usize = plan.listeners.iter().filter_map(|listener| listener.limits.connections).sum();
+            // The demo is there to be looked at, not to be loaded.
+            if let (None, Some(warning)) = (&greeting, open_files::warning(open_files, connections as u64)) {
                 tracing::warn!("{warning}");
-            }
-            match admin::open(&plan.admin, &handle, &drain) {
-                Ok(opened) => opened.iter().for_each(|at| tracing::info!(%at, "admin")),
-                Err(error) => return refuse(&Refusal::Bind(error)),
             }
             for listener in &plan.listeners {
                 if let Some(at) = control.address(&listener.name) {

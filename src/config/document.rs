@@ -134,6 +134,9 @@ pub struct Listener {
     pub trusted: Vec<Spanned<String>>,
     /// Which fields tell the origin about the client.
     pub forwarded: Option<Forwarded>,
+    /// The Server field of responses: `true` leaves the origin's, `false` removes it, a name takes its place, in our own
+    /// responses too. None of them tells a version of ours. Default: true.
+    pub server: Option<Spanned<Via>>,
     /// How paths are normalised before routes see them.
     pub normalise: Option<Normalise>,
     /// How long a client may take.
@@ -148,8 +151,9 @@ pub struct Listener {
     pub failure_pages: Pages,
     /// TLS: certificates, and what is asked of clients. Without it the listener speaks plain HTTP.
     pub tls: Option<Spanned<ListenerTls>>,
-    #[schemars(skip)]
-    pub(super) proxy_protocol: Option<Later>,
+    /// Trusted neighbours begin with a PROXY header (version 1 or 2), which says who the client is; one that does not is
+    /// closed. Others are clients as usual, and a header of theirs is garbage. Default: false.
+    pub proxy_protocol: Option<Spanned<bool>>,
 }
 
 /// `forwarded:` of a listener.
@@ -209,8 +213,28 @@ pub struct ListenerLimits {
     pub head_bytes: Option<Spanned<Size>>,
     /// Field lines of a head. Default: 100.
     pub fields: Option<Whole<1, { limits::FIELDS_CEILING as u64 }>>,
-    /// Connections at once. Default: 65536.
+    /// Bytes of a request's body; over it: 413, at once where a length is told, else as soon as it is passed. Default:
+    /// none, for bodies are not held.
+    pub body: Option<Spanned<Size>>,
+    /// Connections at once; what comes beyond them is closed. Default: 65536.
     pub connections: Option<Whole<1, { u32::MAX as u64 }>>,
+    /// Connections at once of one client address, IPv6 by /64; what comes beyond them is closed. Default: none.
+    pub connections_per_address: Option<Whole<1, { u32::MAX as u64 }>>,
+    /// Requests a second that one connection may make, a second's worth at once; over it: 429. Default: none.
+    pub requests_per_second: Option<Whole<1, { limits::REQUEST_RATE_CEILING }>>,
+    /// Requests that one connection may make before it is closed in good order. Default: none.
+    pub requests_per_connection: Option<Whole<1, { u32::MAX as u64 }>>,
+    /// Bytes a second that a client must move while it is waited for, over ten seconds, either way; 0: no such limit.
+    /// Else 408, or the connection is closed. Requests that speak gRPC are free of it. Default: 240.
+    pub min_rate: Option<Size>,
+}
+
+/// `limits:` of a route, which go before the listener's.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RouteLimits {
+    /// Bytes of a request's body; over it: 413. Default: the listener's.
+    pub body: Option<Spanned<Size>>,
 }
 
 /// A named group of endpoints.
@@ -232,10 +256,22 @@ pub struct Upstream {
     pub uses: Vec<Spanned<Use>>,
     /// TLS with the endpoints: `true`, or a table. Without it they are met in plain.
     pub tls: Option<Spanned<UpstreamTls>>,
+    /// Begin each connection with a PROXY header that says who the client is. Such a connection serves one request: it
+    /// belongs to one client. Default: none.
+    pub proxy_protocol: Option<Spanned<ProxyVersion>>,
     #[schemars(skip)]
     pub(super) health: Option<Later>,
-    #[schemars(skip)]
-    pub(super) proxy_protocol: Option<Later>,
+}
+
+/// Which version of the PROXY protocol is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(inline)]
+pub enum ProxyVersion {
+    /// A line of text.
+    V1,
+    /// Binary.
+    V2,
 }
 
 /// What an upstream speaks.
@@ -345,6 +381,8 @@ pub struct Route {
     pub to: Option<Spanned<To>>,
     /// Instead of the upstream's.
     pub timeouts: Option<Timeouts>,
+    /// How much a client may send.
+    pub limits: Option<RouteLimits>,
     /// Plain data for logs and policies.
     #[serde(default)]
     pub metadata: Entries<String>,

@@ -12,6 +12,7 @@ pub mod diagnostic;
 pub mod document;
 mod fuzz;
 mod gather;
+pub mod network;
 pub mod node;
 pub mod options;
 pub mod plan;

@@ -12,8 +12,9 @@ use std::time::Duration;
 use super::diagnostic::Span;
 use super::options::Options;
 use crate::http;
+use crate::limits::CLIENT_RATE_MIN;
 use crate::tls;
-use crate::wire::Address;
+use crate::wire::{Address, proxy_header};
 
 /// The whole configuration, resolved.
 #[derive(Debug, Clone, Default)]
@@ -71,7 +72,9 @@ pub struct Listener {
     /// Head limits, path normalisation, forwarding fields: plain data for `http::admit` and the two heads we write.
     pub rules: Arc<http::Rules>,
     pub timeouts: ListenerTimeouts,
-    pub connections_max: usize,
+    pub limits: ListenerLimits,
+    /// Trusted neighbours begin with a PROXY header.
+    pub proxy_protocol: bool,
     pub chain: Vec<Use>,
     pub failure_pages: Vec<FailurePage>,
     pub tls: Option<Tls>,
@@ -105,6 +108,20 @@ pub struct ListenerTimeouts {
     pub body: Duration,
 }
 
+/// How much a client may take of us. `None`: as much as it likes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ListenerLimits {
+    /// Bytes of a request's body.
+    pub body: Option<u64>,
+    /// Connections at once; `None`: the default, which asks for no certain number of open files.
+    pub connections: Option<usize>,
+    pub connections_per_address: Option<u32>,
+    pub requests_per_second: Option<u32>,
+    pub requests_per_connection: Option<u32>,
+    /// Bytes a second; 0: no such limit.
+    pub min_rate: usize,
+}
+
 /// A named group of endpoints.
 #[derive(Debug, Clone)]
 pub struct Upstream {
@@ -118,6 +135,8 @@ pub struct Upstream {
     pub connections_max: Option<usize>,
     /// Requests in flight, process-wide; over it: 503 at once.
     pub requests_max: Option<usize>,
+    /// The PROXY header that begins each connection.
+    pub proxy_protocol: Option<proxy_header::Version>,
     pub tls: Option<UpstreamTls>,
     pub protocol: Protocol,
 }
@@ -180,6 +199,8 @@ pub struct Route {
     /// Empty where a policy always answers.
     pub to: Vec<Target>,
     pub timeouts: Timeouts,
+    /// Bytes of a request's body; `None`: the listener's limit.
+    pub body_max: Option<u64>,
     pub failure_pages: Vec<FailurePage>,
     pub metadata: BTreeMap<String, String>,
 }
@@ -272,6 +293,29 @@ pub enum StatusPattern {
 /// A secret's bytes; never printed.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(pub Arc<[u8]>);
+
+// === impl ListenerLimits ===
+
+impl ListenerLimits {
+    /// Whether requests have to be counted.
+    #[must_use]
+    pub const fn counts_requests(&self) -> bool {
+        self.requests_per_second.is_some() || self.requests_per_connection.is_some()
+    }
+}
+
+impl Default for ListenerLimits {
+    fn default() -> Self {
+        Self {
+            body: None,
+            connections: None,
+            connections_per_address: None,
+            requests_per_second: None,
+            requests_per_connection: None,
+            min_rate: CLIENT_RATE_MIN,
+        }
+    }
+}
 
 // === impl AccessLog ===
 

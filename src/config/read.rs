@@ -8,7 +8,7 @@ use super::codes;
 use super::diagnostic::{Diagnostic, Span};
 use super::node::{Entry, Node, Value};
 use super::spanned::{FIELDS, NODE, SPANNED};
-use super::wrong::Wrong;
+use super::wrong::{Wrong, listed};
 
 /// Reads a whole type from a node.
 pub(super) fn read<T: DeserializeOwned>(node: &Node) -> Result<T, Diagnostic> {
@@ -68,7 +68,7 @@ impl<'a> Reader<'a> {
         wrong.located(span, self.node)
     }
 
-    fn variant<V: Visitor<'a>>(self, visitor: V) -> Result<V::Value, Wrong> {
+    fn variant<V: Visitor<'a>>(self, variants: &[&str], visitor: V) -> Result<V::Value, Wrong> {
         let variant = match &self.node.value {
             Value::String(name) => Variant { name, span: &self.node.span, content: None },
             Value::Table(entries) => match entries.as_slice() {
@@ -77,7 +77,12 @@ impl<'a> Reader<'a> {
             },
             _ => {
                 let found = self.node.describe();
-                return Err(Wrong::new(codes::WRONG_SHAPE, format!("expected a name, found {found}"), String::new()));
+                let expected = listed(variants.iter().copied());
+                return Err(Wrong::new(
+                    codes::WRONG_SHAPE,
+                    format!("expected {expected}, found {found}"),
+                    String::new(),
+                ));
             }
         };
         visitor.visit_enum(variant)
@@ -150,10 +155,10 @@ impl<'de> Deserializer<'de> for Reader<'de> {
     fn deserialize_enum<V: Visitor<'de>>(
         self,
         _: &'static str,
-        _: &'static [&'static str],
+        variants: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Wrong> {
-        self.variant(visitor).map_err(|wrong| self.place(wrong))
+        self.variant(variants, visitor).map_err(|wrong| self.place(wrong))
     }
 
     forward_to_deserialize_any! {

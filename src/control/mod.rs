@@ -9,9 +9,12 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
 
 use crate::clock;
+use crate::config::plan::Plan;
 use crate::limits::EVENTS_MAX;
+use crate::listen::bind::BindError;
 use reload::{Control, Loaded, Refusal};
 
 /// Where the configuration comes from.
@@ -39,9 +42,9 @@ pub enum Event {
     HangUp,
     /// SIGUSR1: log files were moved.
     ReopenLogs,
-    /// SIGTERM, or the first SIGINT.
+    /// The first SIGTERM or SIGINT.
     Stop,
-    /// The second SIGINT.
+    /// The second of them.
     Now,
 }
 
@@ -52,6 +55,16 @@ pub enum Ended {
     Clean,
     /// The drain limit was over, or somebody was in a hurry.
     Forced,
+}
+
+/// What follows the plan beside the workers, on the control thread: the admin listener.
+pub trait Follower {
+    /// Opens what the plan wants and is not open yet. `before`: the plan that runs. Called again, it forgets what it
+    /// opened and was never committed.
+    fn prepare(&mut self, plan: &Plan, before: Option<&Plan>) -> Result<(), BindError>;
+
+    /// Makes what was prepared the running one; returns what ends when the sockets that are gone are closed.
+    fn commit(&mut self) -> Vec<JoinHandle<()>>;
 }
 
 /// Sends events to the control thread.
@@ -150,11 +163,12 @@ pub fn listen_to_signals(handle: Handle) -> std::io::Result<()> {
     let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let (mut hup, mut usr1) = (signal(SignalKind::hangup())?, signal(SignalKind::user_defined1())?);
     tokio::task::spawn_local(async move {
-        let mut interrupted = false;
+        let mut told = false;
+        let mut stop = || if std::mem::replace(&mut told, true) { Event::Now } else { Event::Stop };
         loop {
             let event = tokio::select! {
-                _ = term.recv() => Event::Stop,
-                _ = int.recv() => if std::mem::replace(&mut interrupted, true) { Event::Now } else { Event::Stop },
+                _ = term.recv() => stop(),
+                _ = int.recv() => stop(),
                 _ = hup.recv() => Event::HangUp,
                 _ = usr1.recv() => Event::ReopenLogs,
             };

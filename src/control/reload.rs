@@ -8,8 +8,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
-use super::Source;
 use super::watch::Watch;
+use super::{Follower, Source};
 use crate::config::check::check_naming;
 use crate::config::diagnostic::Diagnostic;
 use crate::config::plan::{AccessLog, LogFormat, Plan};
@@ -21,6 +21,7 @@ use crate::observe::access_log::Format;
 use crate::observe::log_sink::{LogSink, Target};
 use crate::observe::metrics::{Metrics, UpstreamGauges};
 use crate::policy::catalogue::BuiltIns;
+use crate::share::addresses::Addresses;
 use crate::snapshot::Snapshot;
 use crate::snapshot::compile::{self, Ids};
 use crate::upstream::directory::Directory;
@@ -43,6 +44,8 @@ pub struct Control {
     watch: Option<Watch>,
     /// Dropped to end the resolver of the generation before.
     resolver: Option<tokio::sync::oneshot::Sender<()>>,
+    /// The program's own doors.
+    follower: Option<Box<dyn Follower>>,
     draining: Cell<bool>,
     drain_limit_ms: Cell<u64>,
 }
@@ -83,7 +86,7 @@ impl Control {
         let cores = || std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let count = workers.or(plan.workers).unwrap_or_else(cores).max(1);
         let metrics = Metrics::new(count);
-        let directory = Directory::new();
+        let (directory, addresses) = (Directory::new(), Addresses::new());
         let mut mailboxes = Vec::new();
         for number in 0..count {
             let birth = Birth {
@@ -91,6 +94,7 @@ impl Control {
                 workers: count,
                 directory: directory.clone(),
                 metrics: metrics.clone(),
+                addresses: addresses.clone(),
                 furnish: furnish.clone(),
             };
             mailboxes.push(worker::start(birth).map_err(|error| Refusal::Worker(error.to_string()))?);
@@ -107,12 +111,23 @@ impl Control {
             generation: 0,
             watch: None,
             resolver: None,
+            follower: None,
             draining: Cell::new(false),
             drain_limit_ms: Cell::new(DRAIN_LIMIT_MS),
         };
         control.install(&loaded).await?;
         control.watch(&loaded.plan.inputs);
         Ok(control)
+    }
+
+    /// Lets something follow the plan that runs, and every later one.
+    pub fn follow(&mut self, mut follower: Box<dyn Follower>) -> Result<(), BindError> {
+        if let Some(plan) = self.plan() {
+            follower.prepare(plan, None)?;
+            follower.commit();
+        }
+        self.follower = Some(follower);
+        Ok(())
     }
 
     #[must_use]
@@ -195,6 +210,11 @@ impl Control {
             Ok(()) => self.open_log(&plan.access_log),
             Err(refusal) => Err(refusal),
         };
+        let before = self.plan().cloned();
+        let prepared = prepared.and_then(|log| match &mut self.follower {
+            Some(follower) => follower.prepare(plan, before.as_deref()).map(|()| log).map_err(Refusal::Bind),
+            None => Ok(log),
+        });
         let log = match prepared {
             Ok(log) => log,
             Err(refusal) => {
@@ -214,6 +234,11 @@ impl Control {
             // The writer before ends now: every worker has handed it its last lines.
             self.log = sink;
             self.log_plan = Some(plan.access_log.clone());
+        }
+        if let Some(follower) = &mut self.follower {
+            for closing in follower.commit() {
+                let _panicked = closing.await;
+            }
         }
         self.bound.retain(|address, _| plan.listeners.iter().any(|listener| listener.bind == *address));
         self.generation = number;
@@ -310,8 +335,10 @@ impl Control {
     fn bind(&mut self, plan: &Plan) -> Result<HashMap<Address, Vec<Listening>>, Refusal> {
         let mut opened = HashMap::new();
         let mut real = Vec::new();
+        let admin = self.plan().and_then(|plan| plan.admin.bind).map(Address::Ip);
         for listener in plan.listeners.iter().filter(|listener| !self.bound.contains_key(&listener.bind)) {
-            let (sockets, address) = bind::bind(&listener.bind, self.workers.len()).map_err(Refusal::Bind)?;
+            let beside = self.bound.keys().chain(&admin).any(|ours| ours.overlaps(&listener.bind));
+            let (sockets, address) = bind::bind(&listener.bind, self.workers.len(), beside).map_err(Refusal::Bind)?;
             opened.insert(listener.bind.clone(), sockets);
             real.push((listener.bind.clone(), Bound { real: address, open: Arc::default() }));
         }

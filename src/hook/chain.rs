@@ -84,6 +84,9 @@ impl Chain {
                 Step::Later(future) => future.await,
             };
             last = Some(index as u16);
+            if seat.observe {
+                would(view, seat, &outcome);
+            }
             if seat.observe || (outcome.is_err() && row.on_failure == OnFailure::SendAsIs) {
                 view.undo();
             }
@@ -129,11 +132,16 @@ fn settle(row: &'static Row, seat: &Seat, outcome: Outcome) -> Outcome {
         let text = format!("{} is no verdict of {} ({})", verdict.name(), row.name, seat.name);
         return Err(Failure::with(Reason::PolicyFailed, text));
     }
-    if seat.observe {
-        tracing::info!(policy = %seat.name, hook = row.name, verdict = verdict.name(), "would have decided");
-        return Ok(Verdict::Pass);
+    Ok(if seat.observe { Verdict::Pass } else { verdict })
+}
+
+/// Counts what an observed policy would have done.
+fn would(view: &mut dyn View, seat: &Seat, outcome: &Outcome) {
+    match outcome {
+        Ok(Verdict::Pass) => {}
+        Ok(verdict) => view.would(&seat.name, verdict.name()),
+        Err(_) => view.would(&seat.name, "failed"),
     }
-    Ok(verdict)
 }
 
 fn poll_once(future: &mut std::pin::Pin<Box<dyn Future<Output = Outcome> + '_>>) -> Outcome {

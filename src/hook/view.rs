@@ -1,6 +1,6 @@
 //! What a policy may touch of an exchange. Every access is checked against the row of the hook that runs.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
@@ -21,6 +21,11 @@ pub trait View {
     /// Whether the policy that runs is only observed: its edits will be undone.
     fn observe(&mut self, observed: bool) {
         let _ = observed;
+    }
+
+    /// A policy that is only observed would have decided this, or failed: counted.
+    fn would(&mut self, policy: &Arc<str>, verdict: &'static str) {
+        let _ = (policy, verdict);
     }
 
     /// Puts the head back as it was before the policy that runs.
@@ -152,6 +157,8 @@ pub struct ClientFacts {
     pub address_text: Box<str>,
     /// The neighbour is on the listener's `trusted` list.
     pub trusted: bool,
+    /// Where it came to, if somebody wants to be told.
+    pub local: Option<SocketAddr>,
     pub secure: bool,
     pub listener: Arc<str>,
     /// What TLS settled, on a listener that speaks it.
@@ -282,6 +289,14 @@ impl TlsFacts {
 // === impl ClientFacts ===
 
 impl ClientFacts {
+    /// Where it came from and to, for a PROXY header; `None`: it came by no IP address.
+    #[must_use]
+    pub fn ends(&self) -> Option<(SocketAddr, SocketAddr)> {
+        let Peer::Ip(from) = self.peer else { return None };
+        let unknown = if from.is_ipv4() { IpAddr::V4(Ipv4Addr::UNSPECIFIED) } else { Ipv6Addr::UNSPECIFIED.into() };
+        Some((from, self.local.unwrap_or(SocketAddr::new(unknown, 0))))
+    }
+
     /// The client's address; loopback for unix sockets and in-memory connections.
     #[must_use]
     pub fn address(&self) -> IpAddr {

@@ -77,10 +77,10 @@ thread_local! {
 // === impl Head ===
 
 impl Head {
-    /// An empty head; memory from the thread's pool.
+    /// An empty head. It has no memory before something is read into it.
     #[must_use]
     pub fn new() -> Self {
-        let (bytes, fields) = POOL.with_borrow_mut(Vec::pop).unwrap_or_default();
+        let (bytes, fields) = (Vec::new(), Vec::new());
         let start = Start::Response { status: 0, reason: Range::default() };
         Self { bytes, fields, start, version: Version::Http11, ended: false, present: 0, untouched: true }
     }
@@ -89,6 +89,7 @@ impl Head {
     #[must_use]
     pub fn response(status: u16) -> Self {
         let mut head = Self::new();
+        head.clear();
         head.start = Start::Response { status, reason: Range::default() };
         head
     }
@@ -97,6 +98,7 @@ impl Head {
     #[must_use]
     pub fn request(method: &str, target: &str) -> Self {
         let mut head = Self::new();
+        head.clear();
         let verb = Verb::of(method.as_bytes());
         let method = head.append(method.as_bytes());
         let target_range = head.append(target.as_bytes());
@@ -111,8 +113,11 @@ impl Head {
         self.bytes.len() as u64
     }
 
-    /// Forgets everything but the memory.
+    /// Forgets everything but the memory, which comes from the thread's pool.
     pub fn clear(&mut self) {
+        if self.bytes.capacity() == 0 {
+            (self.bytes, self.fields) = POOL.with_borrow_mut(Vec::pop).unwrap_or_default();
+        }
         self.bytes.clear();
         self.fields.clear();
         self.present = 0;
@@ -455,6 +460,7 @@ impl Default for Head {
 impl Clone for Head {
     fn clone(&self) -> Self {
         let mut copy = Self::new();
+        copy.clear();
         copy.bytes.extend_from_slice(&self.bytes);
         copy.fields.extend_from_slice(&self.fields);
         (copy.start, copy.version) = (self.start, self.version);

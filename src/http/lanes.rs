@@ -67,7 +67,9 @@ fn last(bytes: &[u8], at: usize) -> u128 {
         Some(_) => 0,
         None => {
             let rest = bytes.get(at..).unwrap_or_default();
-            rest.iter().rev().fold(0, |word, byte| word << 8 | u128::from(*byte))
+            let mut whole = [0; LANES];
+            whole[..rest.len()].copy_from_slice(rest);
+            u128::from_le_bytes(whole)
         }
     }
 }

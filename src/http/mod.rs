@@ -26,6 +26,18 @@ pub struct Rules {
     pub fields_max: usize,
     pub normalise: target::Normalise,
     pub forwarded: forwarded::Forwarded,
+    pub server: Server,
+}
+
+/// What becomes of the Server field of responses.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Server {
+    /// The origin's stays; our own responses have none.
+    #[default]
+    Pass,
+    Remove,
+    /// The same for all, ours too.
+    Replace(String),
 }
 
 impl Default for Rules {
@@ -35,6 +47,7 @@ impl Default for Rules {
             fields_max: crate::limits::FIELDS_MAX,
             normalise: target::Normalise::default(),
             forwarded: forwarded::Forwarded::default(),
+            server: Server::Pass,
         }
     }
 }

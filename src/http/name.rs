@@ -72,6 +72,7 @@ pub struct BadName;
 impl Known {
     /// Which known field `name`, a token, is, whatever its case.
     #[must_use]
+    #[inline(always)]
     pub fn of(name: &[u8]) -> Self {
         match name.len() {
             2 => one(name, b"te", Self::Te),

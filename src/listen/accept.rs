@@ -21,10 +21,11 @@ use super::h1::{self, Client, Serve, Settings};
 use super::h2;
 use crate::clock::{self, Alarm};
 use crate::drain::{Drain, Guard, Level};
-use crate::failure::Failure;
+use crate::failure::{Failure, Reason};
 use crate::hook::{ClientFacts, HelloFacts, Hook, Peer, Verdict};
 use crate::limits::{ACCEPT_BACKOFF_MS, ACCEPTS_PER_TURN, LISTEN_CLOSE_MS};
 use crate::observe::handshake::{Shaken, Unshaken};
+use crate::share::addresses::{Addresses, Held};
 use crate::wire::{Wire, memory};
 
 /// A listener alive on one worker.
@@ -35,12 +36,23 @@ pub struct Door {
     pub drain: Drain,
     /// Connections of this listener, process-wide, and their limit.
     pub open: Arc<AtomicUsize>,
+    /// Connections by client address, process-wide.
+    pub addresses: Arc<Addresses>,
+    /// Told what becomes of connections, with the listener's number.
+    pub count: Rc<dyn Fn(u32, Counted)>,
     /// Asks the policies of the listener before there is a request.
     pub ask: Ask,
     /// Told how a TLS handshake ended, with the listener's number.
     pub shaken: Rc<dyn Fn(u32, Result<Shaken, Unshaken>)>,
-    /// Told `true` when a connection begins, `false` when it has ended, with the listener's number.
-    pub count: Rc<dyn Fn(u32, bool)>,
+}
+
+/// What becomes of a connection, for the metrics.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Counted {
+    Accepted,
+    Closed,
+    /// Closed before its first request, and why.
+    Refused(Reason),
 }
 
 /// Asks policies at a hook of a connection; `None`: nobody speaks there. What the client announced by TLS is made only for
@@ -54,6 +66,8 @@ pub type Asking = Pin<Box<dyn Future<Output = Result<Verdict, Failure>>>>;
 struct Open {
     door: Rc<Door>,
     id: u32,
+    /// The same of its client's address, where that is limited.
+    held: Option<Box<Held>>,
 }
 
 enum Socket {
@@ -158,26 +172,28 @@ async fn pause(guard: &Guard) {
 }
 
 fn begin(wire: Wire, peer: Peer, door: &Rc<Door>) {
-    let (id, open_max) = {
-        let settings = door.settings.borrow();
-        (settings.id, settings.open_max)
-    };
-    if door.open.fetch_add(1, Ordering::Relaxed) >= open_max {
-        door.open.fetch_sub(1, Ordering::Relaxed);
-        tracing::debug!(listener = %door.settings.borrow().name, "over the connection limit");
-        return;
+    let settings = door.settings.borrow().clone();
+    let mut facts = facts(peer, &settings);
+    if settings.announces {
+        facts.local = wire.local_addr();
     }
-    let open = Open { door: door.clone(), id };
-    (door.count)(id, true);
-    let facts = facts(peer, &door.settings.borrow());
+    let open = match Open::new(door, &settings, &facts) {
+        Ok(open) => open,
+        Err(reason) => {
+            tracing::debug!(listener = %settings.name, client = %facts.address_text, reason = reason.label(), "closed");
+            (door.count)(settings.id, Counted::Refused(reason));
+            return;
+        }
+    };
+    drop(settings);
     let door = door.clone();
     tokio::task::spawn_local(async move {
-        let _open = open;
+        let mut open = open;
         // Boxed: what a handshake needs is not what an idle connection should carry.
-        let entered = if enter::is_open(&door) {
+        let entered = if door.is_open() {
             Some(Entered { wire, facts, protocol: Protocol::Http1 })
         } else {
-            Box::pin(enter::enter(wire, facts, &door)).await
+            Box::pin(enter::enter(wire, facts, &door, &mut open.held)).await
         };
         let Some(Entered { wire, facts, protocol }) = entered else { return };
         let client = Client::new(wire, facts, door.drain.guard(), door.settings.clone());
@@ -191,11 +207,12 @@ fn begin(wire: Wire, peer: Peer, door: &Rc<Door>) {
 }
 
 /// What is known of a client before it has said anything.
-fn facts(peer: Peer, settings: &Settings) -> ClientFacts {
+pub(super) fn facts(peer: Peer, settings: &Settings) -> ClientFacts {
     let mut facts = ClientFacts {
         peer,
         address_text: Box::from(""),
         trusted: false,
+        local: None,
         secure: false,
         listener: settings.name.clone(),
         tls: None,
@@ -239,10 +256,31 @@ impl Socket {
     }
 }
 
+// === impl Open ===
+
+impl Open {
+    /// Counts a connection in, or says which limit it is over.
+    fn new(door: &Rc<Door>, settings: &Settings, facts: &ClientFacts) -> Result<Self, Reason> {
+        if door.open.fetch_add(1, Ordering::Relaxed) >= settings.open_max {
+            door.open.fetch_sub(1, Ordering::Relaxed);
+            return Err(Reason::ListenerConnections);
+        }
+        // A neighbour that speaks for others is not their address.
+        let speaks_for_others = settings.proxy_protocol && facts.trusted;
+        let held = if speaks_for_others { Ok(None) } else { door.hold(settings, facts) };
+        if held.is_err() {
+            door.open.fetch_sub(1, Ordering::Relaxed);
+        }
+        let open = Self { held: held?, door: door.clone(), id: settings.id };
+        (door.count)(settings.id, Counted::Accepted);
+        Ok(open)
+    }
+}
+
 impl Drop for Open {
     fn drop(&mut self) {
         self.door.open.fetch_sub(1, Ordering::Relaxed);
-        (self.door.count)(self.id, false);
+        (self.door.count)(self.id, Counted::Closed);
     }
 }
 

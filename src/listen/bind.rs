@@ -30,12 +30,13 @@ pub struct BindError {
     pub why: String,
 }
 
-/// Binds `address` once for each of `workers`; the address that was really bound comes with it (port 0).
-pub fn bind(address: &Address, workers: usize) -> Result<(Vec<Listening>, Address), BindError> {
+/// Binds `address` once for each of `workers`; the address that was really bound comes with it (port 0). `beside`:
+/// we listen on an overlapping address ourselves, which we are about to leave, so nobody else can hold this one.
+pub fn bind(address: &Address, workers: usize, beside: bool) -> Result<(Vec<Listening>, Address), BindError> {
     let wrap = |error: io::Error| BindError { address: address.clone(), why: explain(address, &error) };
     match address {
         Address::Ip(at) => {
-            let (sockets, real) = bind_tcp(*at, workers).map_err(wrap)?;
+            let (sockets, real) = bind_tcp(*at, workers, beside).map_err(wrap)?;
             Ok((sockets, Address::Ip(real)))
         }
         Address::Unix(path) => Ok((bind_unix(path, workers).map_err(wrap)?, address.clone())),
@@ -46,8 +47,8 @@ pub fn bind(address: &Address, workers: usize) -> Result<(Vec<Listening>, Addres
     }
 }
 
-fn bind_tcp(at: SocketAddr, workers: usize) -> io::Result<(Vec<Listening>, SocketAddr)> {
-    if at.port() != 0 {
+fn bind_tcp(at: SocketAddr, workers: usize, beside: bool) -> io::Result<(Vec<Listening>, SocketAddr)> {
+    if at.port() != 0 && !beside {
         // The probe: as any program binds, without SO_REUSEPORT. It is closed before it ever listens.
         drop(socket(at, false)?);
     }

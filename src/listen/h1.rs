@@ -8,8 +8,9 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use super::h2;
+use super::pace::Pace;
 use crate::clock::{self, Alarm};
-use crate::config::plan::ListenerTimeouts;
+use crate::config::plan::{ListenerLimits, ListenerTimeouts};
 use crate::drain::{Guard, Level};
 use crate::failure::Reason;
 use crate::hook::ClientFacts;
@@ -32,6 +33,8 @@ pub struct Client {
     pub settings: Rc<RefCell<Rc<Settings>>>,
     /// Bytes of this connection, read and written, that metrics and log have counted.
     pub counted: (u64, u64),
+    /// The request at hand is the last that the connection may make.
+    pub last: bool,
 }
 
 /// What holds for every connection of a listener.
@@ -42,6 +45,7 @@ pub struct Settings {
     pub id: u32,
     /// Connections it may hold, process-wide.
     pub open_max: usize,
+    pub limits: ListenerLimits,
     /// The listener's place in the plan that runs.
     pub index: usize,
     pub rules: Arc<Rules>,
@@ -49,6 +53,12 @@ pub struct Settings {
     pub lines: Lines,
     pub timeouts: ListenerTimeouts,
     pub trusted: Vec<ipnet::IpNet>,
+    /// Trusted neighbours say in a PROXY header whom they speak for.
+    pub proxy_protocol: bool,
+    /// An upstream is told in a PROXY header whom we speak for.
+    pub announces: bool,
+    /// A policy speaks at `connection`.
+    pub greets: bool,
     /// `None`: plain HTTP.
     pub tls: Option<Arc<Terms>>,
 }
@@ -68,8 +78,9 @@ enum Next {
 /// Serves a connection until one side has had enough.
 pub async fn run(mut client: Box<Client>, serve: Serve) {
     let mut first = true;
+    let mut pace = Pace::default();
     loop {
-        let head = match next(&mut client, first).await {
+        let mut head = match next(&mut client, first).await {
             Next::Head(head) => Ok(head),
             Next::Bad(Reason::VersionUnsupported) if first && client.speaks_http2() => {
                 return Box::pin(h2::run(*client, serve)).await;
@@ -78,6 +89,11 @@ pub async fn run(mut client: Box<Client>, serve: Serve) {
             Next::Gone => return end(&mut client).await,
         };
         first = false;
+        let limits = client.settings.borrow().limits;
+        if limits.counts_requests() {
+            head = pace.count(&limits).and(head);
+            client.last = pace.is_last(&limits);
+        }
         match serve(client, head).await {
             Some(back) => client = back,
             None => return,
@@ -216,6 +232,7 @@ impl Client {
             guard,
             settings,
             counted: (0, 0),
+            last: false,
         })
     }
 }

@@ -11,6 +11,7 @@ use h2::server::{Builder, Connection, Handshake, SendResponse};
 use h2::{Reason as Code, RecvStream};
 
 use super::h1::{Client, Serve, Settings};
+use super::pace::Pace;
 use crate::clock::{self, Alarm, NEVER};
 use crate::drain::{Guard, Level};
 use crate::failure::Reason;
@@ -36,6 +37,9 @@ struct Streams {
     settings: Rc<RefCell<Rc<Settings>>>,
     serve: Serve,
     living: Rc<Living>,
+    pace: RefCell<Pace>,
+    /// The last request that the connection may make has begun.
+    last: Cell<bool>,
 }
 
 /// How many streams are being served.
@@ -70,7 +74,15 @@ pub(super) async fn run(client: Client, serve: Serve) {
     let mut handshake = builder(&settings.borrow()).handshake(cork.clone());
     let shaken = std::future::poll_fn(|cx| poll_handshake(&mut handshake, &cork, &guard, &alarm, until, cx));
     let Some(mut connection) = shaken.await else { return };
-    let streams = Streams { facts, guard, settings, serve, living: Rc::default() };
+    let streams = Streams {
+        facts,
+        guard,
+        settings,
+        serve,
+        living: Rc::default(),
+        pace: RefCell::default(),
+        last: Cell::new(false),
+    };
     let mut quiet = Quiet::new();
     std::future::poll_fn(|cx| {
         if streams.guard.poll_level(cx) == Level::Draining {
@@ -137,7 +149,12 @@ fn poll(
 ) -> Poll<()> {
     streams.living.tell(cx);
     loop {
-        let over = poll_streams(connection, streams, cx) || dismiss(connection, cork, streams, cx);
+        let mut over = poll_streams(connection, streams, cx);
+        if !over && streams.had_last() {
+            quiet.leave(connection);
+            over = poll_streams(connection, streams, cx);
+        }
+        over = over || dismiss(connection, cork, streams, cx);
         let flushed = cork.poll_flush(cx);
         if over || matches!(flushed, Poll::Ready(Err(_))) || streams.guard.level() == Level::Cut {
             return Poll::Ready(());
@@ -244,6 +261,7 @@ impl Streams {
             guard: self.guard.beside(),
             settings: self.settings.clone(),
             counted: (0, 0),
+            last: false,
         });
         let alive = Alive::new(&self.living);
         let served = (self.serve)(client, head);
@@ -253,9 +271,18 @@ impl Streams {
         });
     }
 
+    /// Whether the last request that the connection may make has begun just now.
+    fn had_last(&self) -> bool {
+        let limits = self.settings.borrow().limits;
+        limits.requests_per_connection.is_some() && self.pace.borrow().is_last(&limits) && !self.last.replace(true)
+    }
+
     fn head(&self, parts: &::http::request::Parts, ended: bool, websocket: bool) -> Result<Head, Reason> {
         let (head_bytes_max, fields_max) = {
             let settings = self.settings.borrow();
+            if settings.limits.counts_requests() {
+                self.pace.borrow_mut().count(&settings.limits)?;
+            }
             (settings.rules.head_bytes_max, settings.rules.fields_max)
         };
         let mut head = form::request_head(parts, ended, head_bytes_max, fields_max)?;

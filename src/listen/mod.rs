@@ -7,6 +7,8 @@ pub mod bind;
 mod enter;
 pub mod h1;
 mod h2;
+mod pace;
+mod proxy_header;
 pub mod reply;
 mod tls;
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::accept::Door;
 use super::h1::{Client, Serve, Settings};
 use crate::clock;
-use crate::config::plan::ListenerTimeouts;
+use crate::config::plan::{ListenerLimits, ListenerTimeouts};
 use crate::drain::{Drain, Level};
 use crate::failure::Reason;
 use crate::http::Rules;
@@ -20,6 +20,7 @@ use crate::http::h1::write::{Length, Persistence};
 use crate::http::head::Head;
 use crate::http::name::FieldName;
 use crate::limits::{CLIENT_BODY_TIMEOUT_MS, CLIENT_IDLE_TIMEOUT_MS, HEAD_TIMEOUT_MS, REPLY_BODY_BYTES_MAX};
+use crate::share::addresses::Addresses;
 use crate::wire::Chunk;
 use crate::wire::http1::Piece;
 
@@ -45,6 +46,7 @@ pub fn door(name: &str, open_max: usize, serve: Serve, drain: Drain) -> Door {
         name: name.into(),
         id: 0,
         open_max,
+        limits: ListenerLimits::default(),
         index: 0,
         lines: Lines::new(&rules.forwarded, false),
         rules: Arc::new(rules),
@@ -54,6 +56,9 @@ pub fn door(name: &str, open_max: usize, serve: Serve, drain: Drain) -> Door {
             body: Duration::from_millis(CLIENT_BODY_TIMEOUT_MS),
         },
         trusted: Vec::new(),
+        proxy_protocol: false,
+        announces: false,
+        greets: false,
         tls: None,
     };
     Door {
@@ -63,6 +68,7 @@ pub fn door(name: &str, open_max: usize, serve: Serve, drain: Drain) -> Door {
         open: Arc::new(AtomicUsize::new(0)),
         ask: Rc::new(|_, _, _| None),
         shaken: Rc::new(|_, _| {}),
+        addresses: Addresses::new(),
         count: Rc::new(|_, _| {}),
     }
 }

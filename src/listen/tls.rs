@@ -232,3 +232,6 @@ impl From<TlsStream<Wire>> for Wire {
         Self::Tls(Box::new(Either::Server(stream)))
     }
 }
+
+#[cfg(test)]
+mod tests;

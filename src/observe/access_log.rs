@@ -48,11 +48,21 @@ pub struct Record<'a> {
     pub total_us: u64,
     pub user_agent: Option<&'a [u8]>,
     pub referer: Option<&'a [u8]>,
-    /// The protocol's version.
-    pub tls: Option<&'a str>,
+    pub tls: Option<Tls<'a>>,
     pub end: End<'a>,
     /// What only the log is told.
     pub detail: Option<&'a str>,
+}
+
+/// What the client's connection has settled.
+#[allow(missing_docs, reason = "the names are those of the log")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Tls<'a> {
+    /// `1.3`
+    pub version: &'a str,
+    pub cipher: &'a str,
+    pub server_name: Option<&'a str>,
+    pub resumed: bool,
 }
 
 /// Who ended the exchange, and why.
@@ -154,7 +164,12 @@ impl Record<'_> {
         text(out, "url.query", self.query);
         text(out, "server.address", self.host);
         text(out, "network.protocol.version", Some(self.version.as_bytes()));
-        text(out, "tls.protocol.version", self.tls.map(str::as_bytes));
+        if let Some(tls) = &self.tls {
+            text(out, "tls.protocol.version", Some(tls.version.as_bytes()));
+            text(out, "tls.cipher", Some(tls.cipher.as_bytes()));
+            text(out, "tls.client.server_name", tls.server_name.map(str::as_bytes));
+            out.extend_from_slice(if tls.resumed { b",\"tls.resumed\":true" } else { b",\"tls.resumed\":false" });
+        }
         if self.status != 0 {
             number(out, "http.response.status_code", u64::from(self.status));
         }
@@ -352,6 +367,14 @@ mod tests {
         let head = "2001:db8::1 - - [21/Nov/2026:04:40:44 +0000]";
         let expected = format!("{head} \"GET {escaped}?{escaped} HTTP/1.1\" 000 - \"-\" \"{escaped}\"\n");
         assert_eq!(combined, expected);
+        record.tls = Some(Tls {
+            version: "1.3",
+            cipher: "TLS_AES_128_GCM_SHA256",
+            server_name: Some("shop.example.com"),
+            resumed: true,
+        });
+        let expected = r#""tls.protocol.version":"1.3","tls.cipher":"TLS_AES_128_GCM_SHA256","tls.client.server_name":"shop.example.com","tls.resumed":true"#;
+        assert!(line(&record, Format::Json).contains(expected));
         record.end = End::Policy { name: "login", verdict: "Answer" };
         assert!(line(&record, Format::Json).contains(r#""end":"policy:login:Answer""#));
     }

@@ -10,6 +10,7 @@ use std::sync::{Arc, OnceLock};
 
 use super::grown::Grown;
 use super::handshake::{SHAKEN, Shaken, Unshaken};
+use super::observed::Observed;
 use super::open_metrics::{Family, Kind};
 use crate::failure::Reason;
 
@@ -31,10 +32,12 @@ families! {
     UPSTREAM_IN_FLIGHT = "gatewright_upstream_in_flight", Gauge, ["upstream"], "Requests under way at an upstream.";
     UPSTREAM_CONNECTIONS = "gatewright_upstream_connections", Gauge, ["upstream"], "Open connections to an upstream, idle ones included.";
     CONNECTIONS_ACCEPTED = "gatewright_connections_accepted_total", Counter, ["listener"], "Connections accepted.";
+    CONNECTIONS_REFUSED = "gatewright_connections_refused_total", Counter, ["listener" "reason"], "Connections closed before their first request, by reason.";
     CONNECTIONS = "gatewright_connections", Gauge, ["listener"], "Open client connections.";
     HANDSHAKES = "gatewright_tls_handshakes_total", Counter, ["listener" "version" "cipher" "resumed"], "TLS handshakes with clients.";
     HANDSHAKE_FAILURES = "gatewright_tls_handshake_failures_total", Counter, ["listener" "reason"], "TLS handshakes with clients that failed.";
     FAILURES = "gatewright_failures_total", Counter, ["reason"], "Exchanges that failed, by reason.";
+    POLICY_OBSERVED = "gatewright_policy_observed_total", Counter, ["policy" "hook" "verdict"], "What policies in observe mode would have decided.";
     BYTES = "gatewright_bytes_total", Counter, ["side" "direction"], "Bytes of messages, as sent and received.";
     CONFIG_GENERATION = "gatewright_config_generation", Gauge, [], "The number of the running configuration.";
     LAST_RELOAD = "gatewright_config_last_reload_successful", Gauge, [], "Whether the last reload took effect.";
@@ -95,6 +98,7 @@ pub struct WorkerMetrics {
     pub(super) upstreams: Grown<UpstreamCounts>,
     pub(super) listeners: Grown<ListenerCounts>,
     pub(super) failures: FailureCounts,
+    pub(super) observed: Observed,
 }
 
 /// A counter with one writer.
@@ -120,6 +124,7 @@ pub(super) struct UpstreamCounts {
 pub(super) struct ListenerCounts {
     pub(super) accepted: Count,
     pub(super) closed: Count,
+    pub(super) refused: FailureCounts,
     pub(super) shaken: [Count; SHAKEN],
     pub(super) unshaken: [Count; Unshaken::ALL.len()],
 }
@@ -142,7 +147,7 @@ pub struct UpstreamGauges {
 impl Count {
     /// Only the owner calls it: no other writer can come between.
     #[inline]
-    fn add(&self, n: u64) {
+    pub(super) fn add(&self, n: u64) {
         self.0.store(self.get().wrapping_add(n), Ordering::Relaxed);
     }
 
@@ -206,6 +211,14 @@ impl WorkerMetrics {
         }
     }
 
+    /// A connection was closed before its first request.
+    pub fn refused(&self, listener: u32, reason: Reason) {
+        let counts = self.listeners.get(listener as usize);
+        if let Some(count) = counts.and_then(|counts| counts.refused.0.get(reason as usize)) {
+            count.add(1);
+        }
+    }
+
     /// A client's TLS handshake has ended.
     pub fn handshake(&self, listener: u32, outcome: Result<Shaken, Unshaken>) {
         let Some(counts) = self.listeners.get(listener as usize) else { return };
@@ -224,6 +237,11 @@ impl WorkerMetrics {
         if let Some(count) = self.failures.0.get(reason as usize) {
             count.add(1);
         }
+    }
+
+    /// A policy that is only observed would have decided this.
+    pub fn observed(&self, policy: &Arc<str>, hook: &'static str, verdict: &'static str) {
+        self.observed.add(policy, hook, verdict);
     }
 
     /// Bytes have passed.

@@ -6,6 +6,7 @@ mod grown;
 pub mod handshake;
 pub mod log_sink;
 pub mod metrics;
+mod observed;
 pub mod open_metrics;
 mod process;
 mod scrape;

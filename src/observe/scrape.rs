@@ -1,5 +1,6 @@
 //! A scrape: every family of the table, summed over the workers, as OpenMetrics text.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 
 use super::handshake::{Shaken, Unshaken};
@@ -108,6 +109,15 @@ impl Metrics {
         for (index, name) in named(&self.listeners) {
             text.sample(&metrics::CONNECTIONS_ACCEPTED, &[name], accepted(index));
         }
+        text.family(&metrics::CONNECTIONS_REFUSED);
+        for (index, name) in named(&self.listeners) {
+            for reason in Reason::ALL {
+                let n = self.sum(|worker| worker.listeners.get(index)?.refused.0.get(*reason as usize));
+                if n > 0 {
+                    text.sample(&metrics::CONNECTIONS_REFUSED, &[name, reason.label()], n);
+                }
+            }
+        }
         text.family(&metrics::CONNECTIONS);
         for (index, name) in named(&self.listeners) {
             let closed = self.sum(|worker| worker.listeners.get(index).map(|counts| &counts.closed));
@@ -148,6 +158,14 @@ impl Metrics {
             let n = self.sum(|worker| worker.failures.0.get(*reason as usize));
             text.sample(&metrics::FAILURES, &[reason.label()], n);
         }
+        text.family(&metrics::POLICY_OBSERVED);
+        let mut observed: BTreeMap<[&str; 3], u64> = BTreeMap::new();
+        for series in self.workers.iter().flat_map(|worker| worker.observed.iter()) {
+            *observed.entry([&series.policy, series.hook, series.verdict]).or_default() += series.count.get();
+        }
+        for (labels, n) in observed {
+            text.sample(&metrics::POLICY_OBSERVED, &labels, n);
+        }
     }
 
     fn flows(&self, text: &mut Text) {
@@ -175,7 +193,6 @@ mod tests {
     use super::super::metrics::{FAMILIES, Way};
     use super::super::open_metrics::{Family, Kind};
     use super::*;
-    use std::collections::BTreeMap;
     use std::sync::Arc;
 
     type Samples = BTreeMap<(String, Vec<(String, String)>), f64>;
@@ -277,6 +294,7 @@ mod tests {
             worker.retried(0);
             worker.failed(Reason::Broken);
             worker.bytes(Way::UpstreamSent, 21);
+            worker.observed(&"quota".into(), "request", "Answer");
         }
         metrics.worker(0).closed(0);
         metrics.reloaded(None);
@@ -305,6 +323,8 @@ mod tests {
         assert_eq!(sample(attempts, &[("upstream", "origin"), ("result", "5xx")]), 2.0);
         assert_eq!(sample(attempts, &[("upstream", "origin"), ("result", "failed")]), 2.0);
         assert_eq!(sample("gatewright_upstream_in_flight", &[("upstream", "origin")]), 5.0);
+        let observed = [("policy", "quota"), ("hook", "request"), ("verdict", "Answer")];
+        assert_eq!(sample("gatewright_policy_observed_total", &observed), 2.0);
         assert_eq!(sample("gatewright_bytes_total", &[("side", "upstream"), ("direction", "sent")]), 42.0);
         for reason in Reason::ALL {
             let expected = if *reason == Reason::Broken { 2.0 } else { 0.0 };

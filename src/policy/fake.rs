@@ -8,8 +8,8 @@ use super::{Build, Secrets};
 use crate::config::plan::Secret;
 use crate::failure::Failure;
 use crate::hook::{
-    Answer, ClientFacts, Edit, Endpoint, Endpoints, Hook, Outcome, Peer, Policy, Refused, RouteFacts, RouteId, Row,
-    Side, Step, UpstreamId, Verdict, View,
+    Answer, ClientCertificate, ClientFacts, Edit, Endpoint, Endpoints, Hook, Outcome, Peer, Policy, Refused,
+    RouteFacts, RouteId, Row, Side, Step, TlsFacts, UpstreamId, Verdict, View,
 };
 use crate::http::head::Head;
 use crate::http::name::{FieldName, Known};
@@ -54,8 +54,22 @@ impl Fake {
             peer: Peer::Ip("192.0.2.7:4000".parse().unwrap()),
             trusted: false,
             secure: false,
+            local: None,
             listener: "web".into(),
-            tls: None,
+            tls: Some(Box::new(TlsFacts {
+                version: "TLSv1.3",
+                cipher: "TLS_AES_128_GCM_SHA256",
+                server_name: Some("shop.example.com".into()),
+                resumed: false,
+                certificate: Some(Arc::new(ClientCertificate {
+                    subject: "CN=alice,O=a\\,b".into(),
+                    names: "DNS:alice.test".into(),
+                    fingerprint: "00ff".into(),
+                    encoded: "AP8=".into(),
+                })),
+                told: false,
+                names: Arc::default(),
+            })),
         };
         let route = RouteFacts { id: RouteId(0), name: "shop".into(), params: Vec::new(), to: Arc::new([]) };
         let endpoints = Endpoints { upstream: UpstreamId(0), version: 1, list: Arc::new([]), tried: 0 };

@@ -3,6 +3,7 @@
 //! A policy's options, recipe, policy and tests sit in one file of the policy's own. Mechanism (pools, caches, sockets)
 //! is never imported here: the two meet in `proxy/lifecycle.rs`, by verdicts.
 
+pub mod auth;
 pub mod balancing;
 pub mod catalogue;
 #[cfg(test)]
@@ -13,6 +14,7 @@ pub mod routing;
 pub mod template;
 pub mod traffic;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -20,7 +22,7 @@ use std::sync::Arc;
 use schemars::{JsonSchema, Schema, schema_for};
 use serde::de::DeserializeOwned;
 
-use crate::config::diagnostic::Diagnostic;
+use crate::config::diagnostic::{Diagnostic, Span};
 use crate::config::options::Options;
 use crate::config::plan::Secret;
 use crate::hook::{Hook, HookSet, Policy, Recipe, Step, Taking, View, WorkerParts};
@@ -66,12 +68,23 @@ pub enum Place {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Complaint {
     pub message: String,
-    pub help: &'static str,
+    pub help: Cow<'static, str>,
+    /// Where, if more is known than in which options.
+    pub span: Option<Span>,
 }
 
 const EXCHANGES: &[Place] = &[Place::File, Place::Listener, Place::Route];
 
 static KINDS: &[Kind] = &[
+    Kind {
+        name: "addresses",
+        about: "lets clients in, or keeps them out, by their address",
+        hooks: auth::address::HOOKS,
+        places: EXCHANGES,
+        answers: false,
+        recipe: make::<auth::address::AddressesOptions, _>,
+        schema: schema::<auth::address::AddressesOptions>,
+    },
     Kind {
         name: "answer",
         about: "answers by itself: a status, fields, a body",
@@ -126,7 +139,6 @@ pub fn kind(name: &str) -> Option<&'static Kind> {
 #[must_use]
 pub fn later() -> &'static [&'static str] {
     &[
-        "addresses",
         "api_key",
         "basic",
         "cache",
@@ -157,8 +169,9 @@ pub fn recipe(name: &str, options: &Options, secrets: &Secrets) -> Result<Arc<dy
     let Some(kind) = kind(name) else {
         let near = closest(name, KINDS.iter().map(|kind| kind.name));
         let hint = near.map(|near| format!(" (did you mean `{near}`?)")).unwrap_or_default();
-        let help = "the built-in kinds are answer, headers, redirect and rewrite";
-        return Err(vec![bad(options, format!("there is no built-in policy `{name}`{hint}"), help)]);
+        let known: Vec<&str> = KINDS.iter().map(|kind| kind.name).collect();
+        let help = format!("the built-in kinds are {}", known.join(", "));
+        return Err(vec![bad(options, Complaint::new(format!("there is no built-in policy `{name}`{hint}"), help))]);
     };
     (kind.recipe)(options, secrets)
 }
@@ -183,7 +196,7 @@ fn make<O: Build<Built = P>, P: Policy + Send + Sync + 'static>(
     let read = options.read::<O>().map_err(|diagnostic| vec![diagnostic])?;
     match read.build(secrets) {
         Ok(policy) => Ok(Arc::new(Shared(Arc::new(policy)))),
-        Err(complaints) => Err(complaints.into_iter().map(|one| bad(options, one.message, one.help)).collect()),
+        Err(complaints) => Err(complaints.into_iter().map(|one| bad(options, one)).collect()),
     }
 }
 
@@ -216,8 +229,12 @@ fn schema<O: JsonSchema>() -> Schema {
 }
 
 /// The one place where a complaint becomes a diagnostic.
-fn bad(options: &Options, message: String, help: &str) -> Diagnostic {
-    Diagnostic::error("E0303", message).at(options.span(), "in these options").help(help)
+fn bad(options: &Options, complaint: Complaint) -> Diagnostic {
+    let bad = Diagnostic::error("E0303", complaint.message).help(complaint.help);
+    match complaint.span {
+        Some(span) => bad.at(&span, ""),
+        None => bad.at(options.span(), "in these options"),
+    }
 }
 
 /// The candidate that `word` may have been meant to be.
@@ -247,8 +264,12 @@ fn distance(from: &str, to: &str) -> usize {
 // === impl Complaint ===
 
 impl Complaint {
-    fn new(message: impl Into<String>, help: &'static str) -> Self {
-        Self { message: message.into(), help }
+    fn new(message: impl Into<String>, help: impl Into<Cow<'static, str>>) -> Self {
+        Self { message: message.into(), help: help.into(), span: None }
+    }
+
+    fn at(self, span: &Span) -> Self {
+        Self { span: Some(span.clone()), ..self }
     }
 }
 
@@ -279,7 +300,6 @@ impl<P: Policy> Policy for Alive<P> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::diagnostic::Span;
 
     #[test]
     fn every_kind_speaks_has_a_place_and_a_schema() {

@@ -8,7 +8,7 @@ use std::io::Write as _;
 
 use super::routing::matching::host_of;
 use super::{Complaint, Secrets, closest, query};
-use crate::hook::View;
+use crate::hook::{TlsFacts, View};
 use crate::http::name::FieldName;
 
 /// A text with placeholders.
@@ -43,6 +43,7 @@ enum Part {
 #[derive(Clone)]
 enum Place {
     ClientAddress,
+    Tls(Settled),
     RequestId,
     Method,
     Scheme,
@@ -60,9 +61,26 @@ enum Place {
     Value(Box<str>),
 }
 
+/// What a client's TLS connection has settled.
+#[derive(Debug, Clone, Copy)]
+enum Settled {
+    Version,
+    Cipher,
+    ServerName,
+    Subject,
+    Names,
+    Fingerprint,
+}
+
 /// Every placeholder, for the reference and for suggestions.
 pub const PLACEHOLDERS: &[&str] = &[
     "client.address",
+    "client.certificate.subject",
+    "client.certificate.names",
+    "client.certificate.fingerprint",
+    "tls.version",
+    "tls.cipher",
+    "tls.server_name",
     "request.id",
     "request.method",
     "request.scheme",
@@ -81,7 +99,8 @@ pub const PLACEHOLDERS: &[&str] = &[
     "secret.NAME",
 ];
 
-const HELP: &str = "known are client.address, request.{id,method,scheme,host,path,query,target}, header.NAME, \
+const HELP: &str = "known are client.address, client.certificate.{subject,names,fingerprint}, tls.{version,cipher,server_name}, \
+     request.{id,method,scheme,host,path,query,target}, header.NAME, \
      query.NAME, path.NAME, route.name, upstream, endpoint, response.status, value.KEY and secret.NAME; a brace itself \
      is written {{ or }}";
 
@@ -206,6 +225,12 @@ impl Part {
     fn new(name: &str, secrets: &Secrets) -> Result<Self, Complaint> {
         let place = match name {
             "client.address" => Place::ClientAddress,
+            "client.certificate.subject" => Place::Tls(Settled::Subject),
+            "client.certificate.names" => Place::Tls(Settled::Names),
+            "client.certificate.fingerprint" => Place::Tls(Settled::Fingerprint),
+            "tls.version" => Place::Tls(Settled::Version),
+            "tls.cipher" => Place::Tls(Settled::Cipher),
+            "tls.server_name" => Place::Tls(Settled::ServerName),
             "request.id" => Place::RequestId,
             "request.method" => Place::Method,
             "request.scheme" => Place::Scheme,
@@ -260,6 +285,10 @@ impl Place {
                 if let Ok(client) = view.client() {
                     let _to_memory = write!(out, "{}", client.address());
                 }
+            }
+            Self::Tls(settled) => {
+                let tls = view.client().ok().and_then(|client| client.tls.as_deref());
+                put(tls.map_or("", |tls| settled.of(tls)).as_bytes(), escape, out);
             }
             Self::RequestId => put(view.request_id().as_bytes(), escape, out),
             Self::Scheme => {
@@ -322,6 +351,22 @@ impl Place {
                 put(query::first(head.query(), name).unwrap_or_default().as_bytes(), escape, out);
             }
             _ => {}
+        }
+    }
+}
+
+// === impl Settled ===
+
+impl Settled {
+    fn of(self, tls: &TlsFacts) -> &str {
+        let certificate = tls.certificate.as_deref();
+        match self {
+            Self::Version => tls.version,
+            Self::Cipher => tls.cipher,
+            Self::ServerName => tls.server_name.as_deref().unwrap_or_default(),
+            Self::Subject => certificate.map_or("", |certificate| &certificate.subject),
+            Self::Names => certificate.map_or("", |certificate| &certificate.names),
+            Self::Fingerprint => certificate.map_or("", |certificate| &certificate.fingerprint),
         }
     }
 }

@@ -6,6 +6,7 @@ use super::flow::ResponseFlow;
 use super::{Exchange, Source, grpc};
 use crate::failure::{Failure, Reason};
 use crate::hook::{Answer, Hook};
+use crate::http::Server;
 use crate::http::h1::write::reason_phrase;
 use crate::http::head::Head;
 use crate::http::media::{self, Page};
@@ -25,14 +26,16 @@ pub fn status(reason: Reason) -> u16 {
         R::PolicyRefused => 403,
         R::NoRoute => 404,
         R::MethodRefused => 405,
-        R::HeadTimeout | R::BodyTimeout => 408,
+        R::HeadTimeout | R::BodyTimeout | R::ClientSlow => 408,
         R::BodyTooLarge => 413,
         R::TargetTooLong => 414,
         R::ExpectationUnknown => 417,
         R::Misdirected => 421,
+        R::RequestRate => 429,
         R::HeadTooLarge | R::TooManyFields => 431,
         // Never seen by a client; the log calls it what nginx calls it.
-        R::ClientStalled | R::ClientClosed => 499,
+        R::ClientStalled | R::ClientClosed | R::ListenerConnections | R::AddressConnections => 499,
+        R::BadProxyHeader => 499,
         R::PolicyFailed | R::MayNotWait | R::Broken | R::NoUpstream => 500,
         R::TransferCodingUnknown => 501,
         R::ConnectFailed | R::TlsFailed | R::UpstreamClosed | R::UpstreamTruncated | R::BadResponse => 502,
@@ -94,6 +97,16 @@ pub(super) fn settle_late(exchange: &mut Exchange, edited: Result<bool, Failure>
         write_page(exchange);
     }
     grpc::settle(exchange);
+}
+
+/// The Server field as the listener wants it; a policy at `response` may still say otherwise.
+pub(super) fn name_server(exchange: &mut Exchange) {
+    let Ok(field) = FieldName::new("server") else { return };
+    match &exchange.settings.rules.server {
+        Server::Pass => {}
+        Server::Remove => drop(exchange.response.remove(&field)),
+        Server::Replace(name) => exchange.response.set(&field, name.as_bytes()),
+    }
 }
 
 fn fail(exchange: &mut Exchange, failure: Failure) {

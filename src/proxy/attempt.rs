@@ -78,11 +78,12 @@ async fn one(exchange: &mut Exchange) -> Result<(), Failure> {
 
 /// From the verdicts so far to the upstream: its chain, its limits, its timeouts under the route's.
 fn settle_upstream(exchange: &mut Exchange) -> Result<(), Failure> {
-    let to = exchange.route.as_ref().map(|route| route.facts.to.clone());
-    let id = exchange.chosen.or_else(|| to.and_then(|to| to.first().map(|(id, _)| *id)));
-    let generation = exchange.generation.clone().ok_or(Reason::Broken)?;
-    let upstream = id.and_then(|id| generation.upstream(id)).ok_or(Reason::NoUpstream)?;
-    let route = exchange.route.as_ref().map(|route| route.timeouts).unwrap_or_default();
+    let route = exchange.route.as_deref();
+    let first = || Some(route?.facts.to.first()?.0);
+    let id = exchange.chosen.or_else(first).ok_or(Reason::NoUpstream)?;
+    let generation = exchange.generation.as_deref().ok_or(Reason::Broken)?;
+    let upstream = generation.upstream(id).ok_or(Reason::NoUpstream)?;
+    let route = route.map(|route| route.timeouts).unwrap_or_default();
     let pick = |route: Option<std::time::Duration>, upstream: Option<std::time::Duration>, default: u64| {
         route.or(upstream).map_or(default, clock::millis)
     };
@@ -92,6 +93,9 @@ fn settle_upstream(exchange: &mut Exchange) -> Result<(), Failure> {
     limits.upstream_idle_ms = pick(route.idle, timeouts.idle, UPSTREAM_IDLE_TIMEOUT_MS);
     let total = pick(route.total, timeouts.total, NEVER).min(grpc::timeout_ms(&exchange.request).unwrap_or(NEVER));
     limits.total_at = exchange.record.began_ms.saturating_add(total);
+    if grpc::is_streamed(&exchange.request) {
+        limits.window_bytes = 0;
+    }
     exchange.upstream_active = upstream.lane.active(&exchange.request);
     exchange.upstream = Some(upstream.clone());
     Ok(())
@@ -135,7 +139,11 @@ fn send_head(exchange: &mut Exchange, mut connection: Box<Connection>) -> Result
     }
     let admitted = exchange.admitted.as_mut().ok_or(Reason::Broken)?;
     admitted.upgrade &= !connection.http.is_stream(); // it cannot become a tunnel: asked without, as any proxy may
-    let persistence = if admitted.upgrade { Persistence::Upgrade } else { Persistence::Default };
+    let persistence = match (admitted.upgrade, connection.private) {
+        (true, _) => Persistence::Upgrade,
+        (false, true) => Persistence::Close,
+        (false, false) => Persistence::Default,
+    };
     let (length, trailers_welcome) = (admitted.length, admitted.trailers_welcome);
     exchange.record.upstream_bytes_before = connection.http.bytes();
     connection.http.send_request(&exchange.request, length, persistence, trailers_welcome)?;

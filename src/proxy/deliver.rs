@@ -33,7 +33,7 @@ pub(super) async fn run(exchange: &mut Exchange) -> Ending {
         return Ending::Close;
     }
     if matches!(exchange.source, Source::Tunnel) {
-        return tunnel::run(exchange).await;
+        return Box::pin(tunnel::run(exchange)).await; // boxed, as all that is rare
     }
     let keep = may_keep(exchange);
     let length = queue_head(exchange, keep);
@@ -51,7 +51,7 @@ pub(super) async fn run(exchange: &mut Exchange) -> Ending {
             Ok(Event::RequestPiece(piece)) => exchange.flows.pass_up(piece),
             Ok(Event::Flushed) => break,
             Ok(Event::ContinueDue | Event::ResponseHead) => {}
-            Err(failure) => return break_off(exchange, &failure, length).await,
+            Err(failure) => return Box::pin(break_off(exchange, &failure, length)).await,
         }
     }
     give_back_upstream(exchange);
@@ -77,14 +77,14 @@ pub(super) async fn part(mut client: Box<Client>, ending: Ending) -> Option<Box<
         }
         Ending::Reset => None,
         Ending::Discard => {
-            if discard(&mut client).await {
+            if Box::pin(discard(&mut client)).await {
                 return Some(client);
             }
-            h1::close(client).await;
+            Box::pin(h1::close(client)).await;
             None
         }
         Ending::Linger => {
-            h1::close(client).await;
+            Box::pin(h1::close(client)).await;
             None
         }
     }
@@ -123,6 +123,7 @@ fn may_keep(exchange: &Exchange) -> bool {
     // Still waiting for 100: whether a body follows our final answer is the client's to decide, so nothing may follow.
     let undecided = body_left && admitted.expects_continue;
     admitted.persistent
+        && !flows.client.last
         && !undecided
         && !client_gone
         && !(ours
@@ -218,7 +219,7 @@ fn give_back_upstream(exchange: &mut Exchange) {
     let request = &exchange.flows.request;
     let http = &upstream.http;
     let clean = http.is_body_done() && http.is_flushed() && !http.has_unread() && !http.has_ended();
-    if persistent && clean && request.read && !request.refused {
+    if persistent && !upstream.private && clean && request.read && !request.refused {
         exchange.parts.pool.put(upstream);
     }
 }

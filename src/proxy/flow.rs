@@ -9,7 +9,7 @@ use crate::clock::{self, NEVER};
 use crate::drain::Level;
 use crate::failure::{Failure, Reason};
 use crate::http::head::Head;
-use crate::limits::{UPSTREAM_FIELDS_MAX, UPSTREAM_HEAD_BYTES_MAX};
+use crate::limits::{CLIENT_RATE_WINDOW_MS, UPSTREAM_FIELDS_MAX, UPSTREAM_HEAD_BYTES_MAX};
 use crate::listen::Client;
 use crate::upstream::Connection;
 use crate::wire::http1::{Expect, Piece, ReadError};
@@ -39,6 +39,8 @@ pub(super) struct RequestFlow {
     pub(super) begun: bool,
     /// The upstream no longer takes it: what comes is thrown away.
     pub(super) refused: bool,
+    /// Bytes of it that have come.
+    bytes: u64,
 }
 
 /// The response on its way to the client.
@@ -63,6 +65,10 @@ pub(super) struct Deadlines {
     pub(super) first_byte_ms: u64,
     pub(super) upstream_idle_ms: u64,
     pub(super) total_at: u64,
+    /// Bytes of a request's body.
+    pub(super) body_max: u64,
+    /// Bytes that a client must move within a window while it is waited for; 0: none.
+    pub(super) window_bytes: u64,
 }
 
 /// What happened next.
@@ -84,6 +90,9 @@ struct Moved {
     client_at: u64,
     upstream_bytes: u64,
     upstream_at: u64,
+    /// When the window began in which the client must move enough, and what it had moved before; 0: it is not waited for.
+    window_at: u64,
+    window_from: u64,
     /// What had been written to the upstream's connection before this attempt.
     written_before: u64,
 }
@@ -92,9 +101,18 @@ struct Moved {
 
 impl Flows {
     pub(super) fn new(client: Box<Client>) -> Self {
-        let client_body_ms = clock::millis(client.settings.borrow().timeouts.body);
-        let never = NEVER;
-        let limits = Deadlines { client_body_ms, first_byte_ms: never, upstream_idle_ms: never, total_at: never };
+        let (client_body_ms, window_bytes) = {
+            let settings = client.settings.borrow();
+            (clock::millis(settings.timeouts.body), settings.limits.min_rate as u64 * CLIENT_RATE_WINDOW_MS / 1000)
+        };
+        let limits = Deadlines {
+            client_body_ms,
+            first_byte_ms: NEVER,
+            upstream_idle_ms: NEVER,
+            total_at: NEVER,
+            body_max: u64::MAX,
+            window_bytes,
+        };
         let now = clock::now();
         let moved = Moved { client_at: now, upstream_at: now, ..Moved::default() };
         Self {
@@ -225,6 +243,12 @@ impl Flows {
             };
             self.continue_at = NEVER; // it did not wait, or waits no longer
             self.request.read = matches!(piece, Piece::End(_));
+            if let Piece::Chunk(chunk) = &piece {
+                self.request.bytes += chunk.bytes().len() as u64;
+                if self.request.bytes > self.limits.body_max {
+                    return Poll::Ready(Err(Failure::new(Reason::BodyTooLarge)));
+                }
+            }
             if !self.request.refused {
                 return Poll::Ready(Ok(Event::RequestPiece(piece)));
             }
@@ -303,10 +327,15 @@ impl Flows {
             }
             _ => {}
         }
+        let silent_at = self.moved.client_at.saturating_add(limits.client_body_ms);
         if !self.client.http.is_flushed() {
-            consider(self.moved.client_at.saturating_add(limits.client_body_ms), Reason::ClientStalled);
+            consider(silent_at, Reason::ClientStalled);
+            consider(self.moved.window_end(limits.window_bytes), Reason::ClientSlow);
         } else if !self.request.read && self.upstream.is_some() && !self.skipped && self.continue_at == NEVER {
-            consider(self.moved.client_at.saturating_add(limits.client_body_ms), Reason::BodyTimeout);
+            consider(silent_at, Reason::BodyTimeout);
+            consider(self.moved.window_end(limits.window_bytes), Reason::ClientSlow);
+        } else {
+            self.moved.window_at = 0;
         }
         nearest
     }
@@ -327,6 +356,24 @@ impl Flows {
         if upstream != self.moved.upstream_bytes {
             (self.moved.upstream_bytes, self.moved.upstream_at) = (upstream, clock::now());
         }
+    }
+}
+
+// === impl Moved ===
+
+impl Moved {
+    /// When the window ends at whose end the client is too slow. One that moves enough gets a new window, so that a fast
+    /// beginning does not pay for dripping.
+    fn window_end(&mut self, enough: u64) -> u64 {
+        if enough == 0 {
+            return NEVER;
+        }
+        let now = clock::now();
+        let over = now >= self.window_at + CLIENT_RATE_WINDOW_MS;
+        if self.window_at == 0 || (over && self.client_bytes - self.window_from >= enough) {
+            (self.window_at, self.window_from) = (now, self.client_bytes);
+        }
+        self.window_at + CLIENT_RATE_WINDOW_MS
     }
 }
 

@@ -21,6 +21,11 @@ pub(super) fn is_spoken(request: &Head) -> bool {
     is_whole && media_type.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix))
 }
 
+/// Whether messages come when they come: a stream that trickles is no slow client.
+pub(super) fn is_streamed(request: &Head) -> bool {
+    request.version() == Version::Http2 && is_spoken(request)
+}
+
 /// Milliseconds after which nobody waits for the response any more.
 pub(super) fn timeout_ms(request: &Head) -> Option<u64> {
     if request.version() != Version::Http2 {

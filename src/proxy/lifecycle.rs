@@ -2,11 +2,11 @@
 //! default behaviour is the last policy of the chain. All branching between hooks is here; what it calls is
 //! straight-line. It owns all it needs, borrows nothing, and does not know by which door the client came.
 
-use super::{Exchange, answer, attempt, deliver, record};
+use super::{Exchange, answer, attempt, deliver, look, record};
 use crate::failure::{Failure, Reason};
 use crate::hook::{Hook, Verdict};
-use crate::http::admit;
 use crate::http::name::Known;
+use crate::http::{Server, admit};
 use crate::listen::Client;
 use crate::policy::routing::matching::host_of;
 
@@ -21,6 +21,9 @@ pub async fn serve(exchange: Box<Exchange>) -> Option<Box<Client>> {
     let exchange = open.exchange()?;
     let obtained = obtain(exchange).await;
     answer::settle(exchange, obtained).await;
+    if exchange.settings.rules.server != Server::Pass {
+        answer::name_server(exchange);
+    }
     if exchange.speaks(Hook::Response) {
         let edited = exchange.edit(Hook::Response).await;
         answer::settle_late(exchange, edited);
@@ -90,36 +93,27 @@ impl Open {
         self.0.as_deref_mut()
     }
 
-    /// The last thing: log, then part with the client.
+    /// The last thing: the line of the log and the `log` hook, then part with the client.
     fn close(&mut self, ending: &deliver::Ending) -> Option<Box<Client>> {
         let mut exchange = self.0.take()?;
         if matches!(ending, deliver::Ending::Reset) {
             exchange.flows.client.http.reset(None);
         }
-        record_and_log(&mut exchange, false);
+        record::finish(&mut exchange);
+        if exchange.speaks(Hook::Log) {
+            return Some(look::run(exchange, false));
+        }
         Some(exchange.flows.client)
     }
 }
 
 impl Drop for Open {
     fn drop(&mut self) {
-        if let Some(mut exchange) = self.0.take() {
-            record_and_log(&mut exchange, true);
-        }
-    }
-}
-
-/// The `log` hook, polled once, and the exchange's own line.
-fn record_and_log(exchange: &mut Exchange, cancelled: bool) {
-    if cancelled {
+        let Some(mut exchange) = self.0.take() else { return };
         exchange.record.fail(&Failure::new(Reason::Draining));
-    }
-    if exchange.speaks(Hook::Log) {
-        let mut look = std::pin::pin!(exchange.ask(Hook::Log));
-        let polled = look.as_mut().poll(&mut std::task::Context::from_waker(std::task::Waker::noop()));
-        if let std::task::Poll::Ready(Err(failure)) = polled {
-            tracing::warn!(%failure, "log policy failed");
+        record::finish(&mut exchange);
+        if exchange.speaks(Hook::Log) {
+            drop(look::run(exchange, true));
         }
     }
-    record::finish(exchange);
 }

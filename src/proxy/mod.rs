@@ -7,6 +7,7 @@ mod deliver;
 mod flow;
 mod grpc;
 pub mod lifecycle;
+mod look;
 mod reach;
 mod record;
 mod request_id;
@@ -21,6 +22,7 @@ use crate::failure::{Failure, Reason};
 use crate::hook::chain::Said;
 use crate::hook::{Answer, Endpoint, Endpoints, Hook, RouteFacts, Row, Side, UpstreamId, Verdict};
 use crate::http::admit::Admitted;
+use crate::http::h1::write::Length;
 use crate::http::head::{Head, Mark};
 use crate::listen::{Client, Settings};
 use crate::observe::access_log::AccessLog;
@@ -40,6 +42,8 @@ pub struct Parts {
     pub seen: RefCell<Seen>,
     pub metrics: Arc<WorkerMetrics>,
     pub log: RefCell<Option<AccessLog>>,
+    /// Held once more by each `log` hook that waits.
+    pub looking: Rc<()>,
 }
 
 /// One request and its response. It owns its client, its upstream connection and the flows between them.
@@ -67,7 +71,7 @@ pub struct Exchange {
     attempt: Attempt,
     /// The row of the hook that runs: what may be touched now.
     row: &'static Row,
-    observe_mark: Option<(Side, Mark)>,
+    observe_mark: Option<Box<(Side, Mark)>>,
     observing: bool,
     failure: Option<Failure>,
     /// The response is an answer without a body: a failure page is due.
@@ -124,7 +128,6 @@ impl Exchange {
         };
         let active = lane.as_ref().map_or(0, |lane| lane.active(&request));
         parts.metrics.began();
-        let record = Record::begin();
         Box::new(Self {
             flows: Flows::new(client),
             id: RequestId::default(),
@@ -152,7 +155,7 @@ impl Exchange {
             values: Vec::new(),
             number: generation.number(),
             generation: Some(generation),
-            record,
+            record: Record::begin(),
         })
     }
 
@@ -216,7 +219,7 @@ impl Exchange {
 
     /// Takes the route that was chosen: its chain, whose first seats are those that have spoken already.
     fn follow(&mut self, id: crate::hook::RouteId) -> Result<(), Failure> {
-        let generation = self.generation.clone().ok_or(Reason::Broken)?;
+        let generation = self.generation.as_deref().ok_or(Reason::Broken)?;
         let route = generation.route(id).ok_or(Reason::NoRoute)?;
         if route.has_params {
             let mut facts = route.facts.clone();
@@ -227,8 +230,16 @@ impl Exchange {
             self.active = lane.active(&self.request);
             self.lane = Some(lane.clone());
         }
+        let body_max = generation.snapshot.plan.routes.get(route.index).and_then(|route| route.body_max);
+        let body_max = body_max.or(self.settings.limits.body).unwrap_or(u64::MAX);
         self.route = Some(route.clone());
-        Ok(())
+        self.flows.limits.body_max = body_max;
+        match &self.admitted {
+            Some(Admitted { length: Length::Exactly(bytes), .. }) if *bytes > body_max => {
+                Err(Reason::BodyTooLarge.into())
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Counts the bytes of the upstream's connection that belong to this exchange, before it is given back or dropped.

@@ -17,7 +17,7 @@ use crate::upstream::connect::Offer;
 use crate::upstream::directory::Connected;
 use crate::upstream::h2::{Flight, Joined, Place, Shared};
 use crate::upstream::{Connection, Key, connect, repeat};
-use crate::wire::{Http, Http1, Wire};
+use crate::wire::{Http, Http1, Wire, proxy_header};
 
 /// A connection for this attempt.
 pub(super) async fn connection(exchange: &mut Exchange) -> Result<Box<Connection>, Failure> {
@@ -25,7 +25,7 @@ pub(super) async fn connection(exchange: &mut Exchange) -> Result<Box<Connection
     let endpoint = exchange.attempt.endpoint().cloned().ok_or(Reason::NoEndpoint)?;
     let key = Key::new(&endpoint, upstream.dial.as_deref());
     if upstream.protocol != Protocol::Http1
-        && let Some(connection) = stream(exchange, &upstream, &endpoint, key).await?
+        && let Some(connection) = Box::pin(stream(exchange, &upstream, &endpoint, key)).await?
     {
         return Ok(connection);
     }
@@ -33,16 +33,24 @@ pub(super) async fn connection(exchange: &mut Exchange) -> Result<Box<Connection
     let certain = has_body || !repeat::is_idempotent(exchange.request.method());
     let entry = exchange.attempt.entry.ok_or(Reason::NoUpstream)?;
     let counted = Some(entry.connect(upstream.connections_max)?);
-    if let Some(mut connection) = exchange.parts.pool.take(key, certain) {
+    let private = upstream.proxy_protocol.is_some();
+    if !private && let Some(mut connection) = exchange.parts.pool.take(key, certain) {
         connection.counted = counted;
         return Ok(connection);
     }
     let until = until(exchange, &upstream);
     let began = clock::precise();
     let tls = upstream.dial.as_deref().map(|tls| (tls, Offer::Http1));
-    let wire = dial(&mut exchange.flows.client, &endpoint, tls, until).await?;
+    let mut begins = Vec::new();
+    if let Some(version) = upstream.proxy_protocol {
+        proxy_header::write(version, exchange.flows.client.facts.ends(), &mut begins);
+    }
+    // Boxed, as all that is rare: an exchange is as large as the largest of what it may wait for.
+    let wire = Box::pin(dial(&mut exchange.flows.client, &endpoint, &begins, tls, until)).await?;
     exchange.record.connected(began);
-    Ok(alone(wire, counted, key))
+    let mut connection = alone(wire, counted, key);
+    connection.private = private;
+    Ok(connection)
 }
 
 /// A stream on a connection that is shared, dialled if there is none with room and nobody else dials. `None`: the endpoint
@@ -63,16 +71,14 @@ async fn stream(
             Joined::Apart => return Ok(None),
             Joined::Follow(flight) => follow(&mut exchange.flows.client, &flight, until).await?,
             Joined::Lead(lead) => {
-                let counted = entry.connect(upstream.connections_max);
-                let began = clock::precise();
-                let dialled = match counted {
-                    Ok(counted) => {
-                        dial(&mut exchange.flows.client, endpoint, tls, until).await.map(|wire| (wire, counted))
-                    }
-                    Err(failure) => Err(failure.into()),
+                let counted = match entry.connect(upstream.connections_max) {
+                    Ok(counted) => counted,
+                    // No further connection may be opened: its turn on one that is crowded, if there is any.
+                    Err(over) => return lead.crowd().map(|place| Some(on(place, key))).ok_or_else(|| over.into()),
                 };
-                match dialled {
-                    Ok((wire, counted)) => {
+                let began = clock::precise();
+                match dial(&mut exchange.flows.client, endpoint, &[], tls, until).await {
+                    Ok(wire) => {
                         exchange.record.connected(began);
                         if tls.is_none() || wire.agreed() == Some(H2) {
                             let place = lead.open(wire, tls.is_some(), Some(counted)).await?;
@@ -100,11 +106,11 @@ async fn stream(
 }
 
 fn alone(wire: Wire, counted: Option<Connected>, key: Key) -> Box<Connection> {
-    Box::new(Connection { http: Http::One(Http1::new(wire)), reused: false, counted, key, place: None })
+    Box::new(Connection { http: Http::One(Http1::new(wire)), private: false, reused: false, counted, key, place: None })
 }
 
 fn on(place: Place, key: Key) -> Box<Connection> {
-    Box::new(Connection { http: place.http(), reused: false, counted: None, key, place: Some(place) })
+    Box::new(Connection { http: place.http(), private: false, reused: false, counted: None, key, place: Some(place) })
 }
 
 /// Milliseconds of the clock until which a connection is tried.
@@ -118,11 +124,12 @@ fn until(exchange: &Exchange, upstream: &UpstreamAlive) -> u64 {
 async fn dial(
     client: &mut Client,
     endpoint: &Endpoint,
+    begins: &[u8],
     tls: Option<(&Dial, Offer)>,
     until: u64,
 ) -> Result<Wire, Failure> {
     let Client { http, alarm, .. } = client;
-    let mut connecting = std::pin::pin!(connect::connect(endpoint, tls, alarm, until));
+    let mut connecting = std::pin::pin!(connect::connect(endpoint, begins, tls, alarm, until));
     std::future::poll_fn(|cx| match connecting.as_mut().poll(cx) {
         Poll::Pending => http.poll_watch(cx).map(|error| Err(Failure::with(Reason::ClientClosed, error))),
         connected => connected,

@@ -141,7 +141,12 @@ fn write_line(exchange: &Exchange, total_us: u64, bytes_in: u64, bytes_out: u64)
         total_us,
         user_agent: request.find("user-agent"),
         referer: request.find("referer"),
-        tls: None,
+        tls: exchange.flows.client.facts.tls.as_ref().map(|tls| access_log::Tls {
+            version: tls.version.trim_start_matches("TLSv"),
+            cipher: tls.cipher,
+            server_name: tls.server_name.as_deref(),
+            resumed: tls.resumed,
+        }),
         end: record.end(),
         detail: record.detail.as_deref(),
     };

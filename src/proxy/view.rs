@@ -11,7 +11,6 @@ use crate::http::authority::check_host;
 use crate::http::head::Head;
 use crate::http::name::{FieldName, Known, is_field_value, is_token};
 use crate::http::target;
-use crate::limits::{VALUE_BYTES_MAX, VALUES_MAX};
 
 impl View for Exchange {
     fn enter(&mut self, row: &'static Row, _seat: u16) {
@@ -24,10 +23,14 @@ impl View for Exchange {
         self.observing = observed;
     }
 
+    fn would(&mut self, policy: &Arc<str>, verdict: &'static str) {
+        self.parts.metrics.observed(policy, self.row.name, verdict);
+    }
+
     fn undo(&mut self) {
-        match self.observe_mark.take() {
-            Some((Side::Request, mark)) => self.request.restore(&mark),
-            Some((Side::Response, mark)) => self.response.restore(&mark),
+        match self.observe_mark.take().as_deref() {
+            Some((Side::Request, mark)) => self.request.restore(mark),
+            Some((Side::Response, mark)) => self.response.restore(mark),
             None => {}
         }
     }
@@ -112,17 +115,7 @@ impl View for Exchange {
 
     fn set_value(&mut self, key: &str, value: &str) -> Result<(), Refused> {
         Refused::unless(self.row.writes, may::VALUES, Refused::ReadOnly)?;
-        if value.len() > VALUE_BYTES_MAX {
-            return Err(Refused::BadValue);
-        }
-        if let Some(known) = self.values.iter_mut().find(|(name, _)| **name == *key) {
-            known.1 = value.into();
-        } else if self.values.len() < VALUES_MAX {
-            self.values.push((key.into(), value.into()));
-        } else {
-            return Err(Refused::BadValue);
-        }
-        Ok(())
+        super::look::put_value(&mut self.values, key, value)
     }
 }
 
@@ -136,7 +129,7 @@ impl Exchange {
         let undoable = self.row.on_failure == OnFailure::SendAsIs || self.observing;
         if undoable && self.observe_mark.is_none() {
             let head = if side == Side::Request { &self.request } else { &self.response };
-            self.observe_mark = Some((side, head.mark()));
+            self.observe_mark = Some(Box::new((side, head.mark())));
         }
     }
 }

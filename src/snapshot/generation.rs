@@ -10,6 +10,7 @@ use crate::hook::{Chain, Policy, RouteFacts, RouteId, Seat, UpstreamId, WorkerPa
 use crate::http::head::Head;
 use crate::policy::routing::matching::Matcher;
 use crate::tls::client::Dial;
+use crate::wire::proxy_header;
 
 /// What exchanges of one worker stand on. An exchange holds it until its end, so a reload never changes it under one.
 pub struct Generation {
@@ -48,6 +49,8 @@ pub struct UpstreamAlive {
     pub timeouts: Timeouts,
     pub connections_max: Option<usize>,
     pub requests_max: Option<usize>,
+    /// The PROXY header that begins each connection.
+    pub proxy_protocol: Option<proxy_header::Version>,
     /// `None`: endpoints are met in plain.
     pub dial: Option<Arc<Dial>>,
     pub protocol: Protocol,
@@ -99,6 +102,7 @@ impl Generation {
                 timeouts: plan.timeouts,
                 connections_max: plan.connections_max,
                 requests_max: plan.requests_max,
+                proxy_protocol: plan.proxy_protocol,
                 dial: compiled.dial.clone(),
                 protocol: plan.protocol,
             };
@@ -172,7 +176,13 @@ impl Lane {
         Rc::new(Self { chain: Chain::new(list), conditions })
     }
 
-    /// One bit for each seat without a `when`.
+    /// A chain without conditions.
+    #[must_use]
+    pub fn of(chain: Chain) -> Rc<Self> {
+        Rc::new(Self { chain, conditions: Vec::new() })
+    }
+
+    /// One bit for each seat without a `when`: those who may speak where there is no request yet.
     #[must_use]
     pub fn unconditional(&self) -> u64 {
         self.conditions.iter().fold(u64::MAX, |mask, (seat, _)| mask & !(1 << seat))

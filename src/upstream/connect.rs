@@ -4,6 +4,7 @@ use std::io;
 use std::task::Poll;
 
 use rustls::{Error, InvalidMessage};
+use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::{TlsConnector, TlsStream};
 
@@ -22,15 +23,16 @@ pub enum Offer {
     Http1,
 }
 
-/// Connects to an endpoint until `deadline_ms` of the clock, the TLS handshake included. Cancel safe: a dropped future
-/// closes what it had opened.
+/// Connects to an endpoint until `deadline_ms` of the clock, the TLS handshake included; `begins` is said before it.
+/// Cancel safe: a dropped future closes what it had opened.
 pub async fn connect(
     endpoint: &Endpoint,
+    begins: &[u8],
     tls: Option<(&Dial, Offer)>,
     alarm: &Alarm,
     deadline_ms: u64,
 ) -> Result<Wire, Failure> {
-    let mut dialling = std::pin::pin!(reach(endpoint, tls));
+    let mut dialling = std::pin::pin!(reach(endpoint, begins, tls));
     let dialled = std::future::poll_fn(|cx| match dialling.as_mut().poll(cx) {
         Poll::Ready(dialled) => Poll::Ready(Some(dialled)),
         Poll::Pending if alarm.poll(cx, deadline_ms) => Poll::Ready(None),
@@ -39,9 +41,12 @@ pub async fn connect(
     dialled.await.unwrap_or_else(|| Err(Failure::with(Reason::ConnectTimeout, &endpoint.name)))
 }
 
-async fn reach(endpoint: &Endpoint, tls: Option<(&Dial, Offer)>) -> Result<Wire, Failure> {
+async fn reach(endpoint: &Endpoint, begins: &[u8], tls: Option<(&Dial, Offer)>) -> Result<Wire, Failure> {
     let failed = |error| Failure::with(Reason::ConnectFailed, format_args!("{}: {error}", endpoint.name));
-    let wire = dial(&endpoint.address).await.map_err(failed)?;
+    let mut wire = dial(&endpoint.address).await.map_err(failed)?;
+    if !begins.is_empty() {
+        wire.write_all(begins).await.map_err(failed)?;
+    }
     match tls {
         Some((tls, offer)) => Box::pin(shake(wire, endpoint, tls, offer)).await,
         None => Ok(wire),

@@ -153,6 +153,14 @@ impl Lead {
         }
     }
 
+    /// Gives the duty up for a place on the least used connection, full or not.
+    #[must_use]
+    pub fn crowd(self) -> Option<Place> {
+        let all = self.shared.shared.known.borrow();
+        let open = &all.get(&self.key)?.open;
+        open.iter().min_by_key(|open| open.living.get()).map(Place::on)
+    }
+
     /// Tells those who wait that it came to nothing.
     pub fn fail(self, failure: &Failure) {
         let detail = failure.detail().unwrap_or_default().into();

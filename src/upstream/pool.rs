@@ -15,6 +15,8 @@ use crate::wire::Http;
 /// A connection to an endpoint.
 pub struct Connection {
     pub http: Http,
+    /// It began with a PROXY header: it belongs to one client, and serves nobody else.
+    pub private: bool,
     /// It has served before: the endpoint may have closed it without our knowing.
     pub reused: bool,
     /// What counts it, process-wide, while it serves: idle ones are not counted, or those of one worker would keep

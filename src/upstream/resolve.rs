@@ -260,6 +260,7 @@ mod tests {
             timeouts: plan::Timeouts::default(),
             connections_max: None,
             requests_max: None,
+            proxy_protocol: None,
             protocol: plan::Protocol::Http1,
             tls: None,
         }

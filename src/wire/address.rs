@@ -59,6 +59,22 @@ impl Address {
         }
         Ok(Self::Name { host: host.to_ascii_lowercase().into(), port })
     }
+
+    /// Whether one connection could arrive at both, so that only one of them can be listened on: `0.0.0.0` takes the
+    /// port of every IPv4 address, `[::]` that of every address.
+    #[must_use]
+    pub fn overlaps(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Ip(one), Self::Ip(other)) if one.port() == other.port() => {
+                one == other || takes(one.ip(), other.ip()) || takes(other.ip(), one.ip())
+            }
+            _ => self == other,
+        }
+    }
+}
+
+fn takes(wide: IpAddr, narrow: IpAddr) -> bool {
+    wide.is_unspecified() && (wide.is_ipv6() || narrow.is_ipv4())
 }
 
 impl fmt::Display for Address {
@@ -69,5 +85,24 @@ impl fmt::Display for Address {
             Self::Unix(path) => write!(f, "unix:{}", path.display()),
             Self::Memory(name) => write!(f, "memory:{name}"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn overlapping_is_what_the_kernel_says_it_is() {
+        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let all = ["0.0.0.0", "127.0.0.1", "127.0.0.2", "[::]", "[::1]"];
+        for (one, other) in all.iter().flat_map(|one| all.map(|other| (*one, other))) {
+            let at = |host: &str| format!("{host}:{port}").parse::<SocketAddr>().unwrap();
+            let Ok(_held) = std::net::TcpListener::bind(at(one)) else { return }; // no IPv6 here, or the port was taken
+            let refused = std::net::TcpListener::bind(at(other)).is_err();
+            assert_eq!(Address::Ip(at(one)).overlaps(&Address::Ip(at(other))), refused, "{one} {other}");
+        }
+        let unix = |path: &str| Address::Unix(path.into());
+        assert!(unix("/a").overlaps(&unix("/a")) && !unix("/a").overlaps(&unix("/b")));
     }
 }

@@ -88,6 +88,12 @@ impl Buffer {
         self.block.get_mut(self.end..).unwrap_or_default()
     }
 
+    /// Whether there is room behind the bytes as they lie.
+    #[must_use]
+    pub fn has_room(&self) -> bool {
+        self.end < self.block.len()
+    }
+
     /// Says that `count` bytes of [`Buffer::room`] were filled.
     pub fn filled(&mut self, count: usize) {
         self.end = (self.end + count).min(self.block.len());

@@ -25,6 +25,8 @@ pub struct Http1 {
     /// Bytes of this body so far.
     body_bytes: u64,
     queue: Queue,
+    /// The last read took all there was, and nobody has waited for more since.
+    drained: bool,
     ended: bool,
     bytes_in: u64,
     bytes_out: u64,
@@ -82,6 +84,7 @@ impl Http1 {
             framing: Framing::None,
             body_bytes: 0,
             queue: Queue::default(),
+            drained: false,
             ended: false,
             bytes_in: 0,
             bytes_out: 0,
@@ -329,12 +332,16 @@ impl Http1 {
         if self.ended {
             return Poll::Ready(Ok(0));
         }
+        if self.inbox.is_none() && std::mem::take(&mut self.drained) {
+            ready!(self.wire.poll_readable(cx)); // nothing, nearly always: to hear so takes no buffer
+        }
         let mut buffer = match self.inbox.take() {
             Some(buffer) => buffer,
             None if self.is_long() => Buffer::take_large(),
             None => Buffer::take(),
         };
         let read = self.wire.poll_read(cx, &mut buffer);
+        self.drained = read.is_ready() && buffer.has_room();
         self.inbox = (!buffer.is_empty()).then_some(buffer);
         match read {
             Poll::Ready(Ok(0)) => self.ended = true,
@@ -377,9 +384,8 @@ impl Queue {
     fn reset(&mut self) {
         self.sent = 0;
         self.chunk = None;
-        for used in [std::mem::take(&mut self.before), std::mem::take(&mut self.after)] {
-            keep(used);
-        }
+        keep(&mut self.before);
+        keep(&mut self.after);
     }
 }
 
@@ -389,8 +395,12 @@ fn too_large(bytes: &[u8], expect: Expect) -> Reason {
     if memchr::memchr(b'\n', within).is_some() { Reason::HeadTooLarge } else { Reason::TargetTooLong }
 }
 
-fn keep(mut used: Vec<u8>) {
-    if used.capacity() == 0 || used.capacity() > HEAD_KEPT_BYTES_MAX {
+fn keep(used: &mut Vec<u8>) {
+    if used.capacity() == 0 {
+        return;
+    }
+    let mut used = std::mem::take(used);
+    if used.capacity() > HEAD_KEPT_BYTES_MAX {
         return;
     }
     used.clear();

@@ -11,6 +11,7 @@ mod http;
 pub mod http1;
 mod http2;
 pub mod memory;
+pub mod proxy_header;
 mod stream;
 
 pub use address::{Address, BadAddress};

@@ -2,16 +2,21 @@
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use rustix::net::{RecvFlags, SendFlags};
+use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
+use tokio::task::coop;
 use tokio_rustls::TlsStream;
 
 use super::buffer::Buffer;
 use super::http2::Http2;
 use super::memory;
+
+/// Bytes for which there is nearly always room in the kernel.
+const SMALL_BYTES_MAX: usize = 16 * 1024;
 
 /// A byte stream.
 pub enum Wire {
@@ -32,7 +37,7 @@ impl Wire {
         let room = buffer.room();
         let read = match self {
             Self::Memory(end) => end.poll_read(cx, room),
-            Self::Tcp(stream) => poll_read(Pin::new(stream), cx, room),
+            Self::Tcp(stream) => poll_recv(stream, cx, room),
             Self::Unix(stream) => poll_read(Pin::new(stream), cx, room),
             Self::Tls(stream) => poll_read(Pin::new(&mut **stream), cx, room),
             Self::Stream(stream) => stream.poll_read(cx, room),
@@ -43,9 +48,25 @@ impl Wire {
         read
     }
 
+    /// Reads once into `room`.
+    pub fn poll_take(&mut self, cx: &mut Context<'_>, room: &mut [u8]) -> Poll<io::Result<usize>> {
+        poll_read(Pin::new(self), cx, room)
+    }
+
+    /// The address at which the other side has met us.
+    #[must_use]
+    pub fn local_addr(&self) -> Option<std::net::SocketAddr> {
+        match self {
+            Self::Tcp(stream) => stream.local_addr().ok(),
+            Self::Tls(stream) => stream.get_ref().0.local_addr(),
+            Self::Unix(_) | Self::Memory(_) | Self::Stream(_) => None,
+        }
+    }
+
     /// Writes what the other side takes now. What TLS has taken may still have to be flushed.
     pub fn poll_write(&mut self, cx: &mut Context<'_>, slices: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
         match (self, slices) {
+            (Self::Tcp(stream), [one]) if one.len() <= SMALL_BYTES_MAX => poll_write_small(stream, cx, one),
             (Self::Tcp(stream), [one]) => Pin::new(stream).poll_write(cx, one),
             (Self::Tcp(stream), _) => Pin::new(stream).poll_write_vectored(cx, slices),
             (Self::Unix(stream), _) => Pin::new(stream).poll_write_vectored(cx, slices),
@@ -92,7 +113,8 @@ impl Wire {
             Self::Tcp(stream) if certain => socket2::SockRef::from(&*stream).peek(&mut byte),
             Self::Unix(stream) if certain => socket2::SockRef::from(&*stream).peek(&mut byte),
             Self::Stream(_) => return false,
-            Self::Tcp(_) | Self::Unix(_) => return self.poll_readable(&mut cx).is_pending(),
+            Self::Tcp(stream) => return stream.try_io(Interest::READABLE, || Ok(())).is_err(),
+            Self::Unix(stream) => return stream.try_io(Interest::READABLE, || Ok(())).is_err(),
         };
         matches!(peeked, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
     }
@@ -181,6 +203,37 @@ impl AsyncWrite for Wire {
 
 fn first<'a>(slices: &'a [IoSlice<'_>]) -> Option<&'a [u8]> {
     slices.iter().map(|slice| &**slice).find(|slice| !slice.is_empty())
+}
+
+/// Reads what is there, and prepares to wait only if it is nothing. A short read tells the event loop that nothing is
+/// left, as tokio's own does: the next look costs no system call.
+fn poll_recv(stream: &TcpStream, cx: &mut Context<'_>, room: &mut [u8]) -> Poll<io::Result<usize>> {
+    let turn = ready!(coop::poll_proceed(cx));
+    loop {
+        let mut taken = None;
+        let read = stream.try_io(Interest::READABLE, || {
+            let (_, count) = rustix::net::recv(stream, &mut *room, RecvFlags::empty())?;
+            taken = Some(count);
+            let all = 0 < count && count < room.len();
+            if all { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(count) }
+        });
+        match (taken, read) {
+            (None, Err(nothing)) if nothing.kind() == io::ErrorKind::WouldBlock => ready!(stream.poll_read_ready(cx))?,
+            (taken, read) => {
+                turn.made_progress();
+                return Poll::Ready(taken.map_or(read, Ok));
+            }
+        }
+    }
+}
+
+/// Writes without being prepared to wait, which costs less, and waits if there was no room.
+fn poll_write_small(stream: &mut TcpStream, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    let send = || Ok(rustix::net::send(&*stream, bytes, SendFlags::NOSIGNAL)?);
+    match stream.try_io(Interest::WRITABLE, send) {
+        Err(full) if full.kind() == io::ErrorKind::WouldBlock => Pin::new(stream).poll_write(cx, bytes),
+        written => Poll::Ready(written),
+    }
 }
 
 fn poll_read<S: AsyncRead>(stream: Pin<&mut S>, cx: &mut Context<'_>, room: &mut [u8]) -> Poll<io::Result<usize>> {

@@ -20,13 +20,14 @@ use crate::config::plan;
 use crate::drain::{Drain, Level};
 use crate::hook::{Hook, WorkerParts};
 use crate::http::forwarded::Lines;
-use crate::limits::{DRAIN_LIMIT_MS, POOL_SWEEP_MS, WORKER_STACK_BYTES};
-use crate::listen::accept::{self, Door};
+use crate::limits::{DRAIN_LIMIT_MS, LISTENER_CONNECTIONS_MAX, POOL_SWEEP_MS, WORKER_STACK_BYTES};
+use crate::listen::accept::{self, Counted, Door};
 use crate::listen::{Ask, Serve, Settings};
 use crate::observe::access_log::AccessLog;
 use crate::observe::metrics::Metrics;
 use crate::proxy::{Exchange, Parts, connection, lifecycle};
-use crate::snapshot::{Generation, Snapshot};
+use crate::share::addresses::Addresses;
+use crate::snapshot::{Generation, Lane, Snapshot};
 use crate::tls::server::Terms;
 use crate::upstream::Pool;
 use crate::upstream::directory::{Directory, Seen};
@@ -38,6 +39,8 @@ pub struct Birth {
     pub workers: usize,
     pub directory: Arc<Directory>,
     pub metrics: Arc<Metrics>,
+    /// Connections by client address, process-wide.
+    pub addresses: Arc<Addresses>,
     /// Runs once on the worker's thread, before its first message: in-memory listeners of the demo and of tests.
     pub furnish: Option<Furnish>,
 }
@@ -53,6 +56,7 @@ struct Worker {
     prepared: RefCell<Option<Rc<Generation>>>,
     doors: RefCell<HashMap<Address, OpenDoor>>,
     drain: Drain,
+    addresses: Arc<Addresses>,
 }
 
 struct OpenDoor {
@@ -124,6 +128,7 @@ impl Worker {
             seen: RefCell::new(Seen::new(birth.directory)),
             metrics: birth.metrics.worker(birth.number),
             log: RefCell::new(None),
+            looking: Rc::new(()),
         };
         let drain = Drain::new();
         if let Some(furnish) = birth.furnish {
@@ -136,6 +141,7 @@ impl Worker {
             prepared: RefCell::default(),
             doors: RefCell::default(),
             drain,
+            addresses: birth.addresses,
         })
     }
 
@@ -188,14 +194,11 @@ impl Worker {
     /// their addresses.
     async fn commit(self: Rc<Self>, number: u64, plans: Vec<DoorPlan>) {
         let Some(generation) = self.prepared.take().filter(|prepared| prepared.number() == number) else { return };
-        let listeners = generation.snapshot.plan.listeners.clone();
-        let terms = generation.snapshot.tls.clone();
-        let before = self.current.replace(Some(generation));
+        let before = self.current.replace(Some(generation.clone()));
         let mut kept = HashMap::new();
         let mut doors = self.doors.take();
-        for (index, (plan, listener)) in plans.into_iter().zip(&listeners).enumerate() {
-            let terms = terms.get(index).cloned().flatten();
-            let settings = Rc::new(settings(index, listener, plan.id, terms));
+        for (index, (plan, listener)) in plans.into_iter().zip(&generation.snapshot.plan.listeners).enumerate() {
+            let settings = Rc::new(settings(index, listener, plan.id, &generation));
             let mut open = match doors.remove(&plan.address) {
                 Some(open) => {
                     *open.settings.borrow_mut() = settings;
@@ -230,7 +233,7 @@ impl Worker {
                 *gone.standing.borrow_mut() = Standing::Over;
             });
         }
-        drop(before);
+        drop((before, generation));
         for accepting in closing {
             let _panicked = accepting.await;
         }
@@ -246,19 +249,17 @@ impl Worker {
     }
 
     fn door(self: &Rc<Self>, open: &OpenDoor, count: Arc<AtomicUsize>) -> Door {
-        let worker = self.clone();
-        let standing = open.standing.clone();
+        let (worker, standing) = (self.clone(), open.standing.clone());
         let serve: Serve = Rc::new(move |client, head| {
-            let parts = worker.parts.clone();
             let Some(generation) = worker.standing(&standing) else { return Box::pin(async { None }) };
-            Box::pin(lifecycle::serve(Exchange::new(parts, generation, client, head)))
+            Box::pin(lifecycle::serve(Exchange::new(worker.parts.clone(), generation, client, head)))
         });
         let (worker, standing, settings) = (self.clone(), open.standing.clone(), open.settings.clone());
         let ask: Ask = Rc::new(move |hook, facts, hello| {
             let generation = worker.standing(&standing)?;
             let lane = generation.entry(settings.borrow().index).filter(|lane| connection::speaks(lane, hook))?;
             let hello = (hook == Hook::ClientHello).then(hello);
-            Some(Box::pin(connection::ask(lane.clone(), hook, facts.clone(), hello)))
+            Some(Box::pin(connection::ask(lane.clone(), worker.parts.metrics.clone(), hook, facts.clone(), hello)))
         });
         let (metrics, counted) = (self.parts.metrics.clone(), self.parts.metrics.clone());
         Door {
@@ -268,7 +269,12 @@ impl Worker {
             serve,
             drain: open.drain.clone(),
             open: count,
-            count: Rc::new(move |id, begins| if begins { metrics.accepted(id) } else { metrics.closed(id) }),
+            addresses: self.addresses.clone(),
+            count: Rc::new(move |id, counted| match counted {
+                Counted::Accepted => metrics.accepted(id),
+                Counted::Closed => metrics.closed(id),
+                Counted::Refused(reason) => metrics.refused(id, reason),
+            }),
         }
     }
 }
@@ -285,11 +291,17 @@ fn memory_name(address: &Address) -> Arc<str> {
     if let Address::Memory(name) = address { name.clone() } else { "".into() }
 }
 
-fn settings(index: usize, listener: &plan::Listener, id: u32, tls: Option<Arc<Terms>>) -> Settings {
+fn settings(index: usize, listener: &plan::Listener, id: u32, generation: &Generation) -> Settings {
+    let greets = |lane: &Rc<Lane>| connection::speaks(lane, Hook::Connection);
+    let tls: Option<Arc<Terms>> = generation.snapshot.tls.get(index).cloned().flatten();
     Settings {
+        proxy_protocol: listener.proxy_protocol,
+        announces: generation.snapshot.plan.upstreams.iter().any(|upstream| upstream.proxy_protocol.is_some()),
+        greets: generation.entry(index).is_some_and(greets),
         index,
         id,
-        open_max: listener.connections_max,
+        open_max: listener.limits.connections.unwrap_or(LISTENER_CONNECTIONS_MAX),
+        limits: listener.limits,
         name: listener.name.as_str().into(),
         rules: listener.rules.clone(),
         lines: Lines::new(&listener.rules.forwarded, listener.tls.is_some()),

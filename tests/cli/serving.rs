@@ -79,6 +79,7 @@ fn the_demo_prints_lines_that_work() {
         let good = answer.starts_with("HTTP/1.1 200") || answer.starts_with("HTTP/1.1 308");
         assert!(done.status.success() && good, "{line}\n{answer}\n{}", String::from_utf8_lossy(&done.stderr));
     }
+    assert!(!demo.said().contains("WARN") && !demo.said().contains("may be open"), "{}", demo.said());
     demo.signal("TERM");
     assert_eq!(demo.ends(), 0);
 }
@@ -93,16 +94,22 @@ fn it_runs_until_it_is_told_to_end() {
 }
 
 #[test]
-fn two_interrupts_end_it_at_once() {
+fn two_signals_end_it_at_once() {
+    for (first, second) in [("INT", "INT"), ("TERM", "INT"), ("TERM", "TERM"), ("INT", "TERM")] {
+        end_at_once(first, second);
+    }
+}
+
+fn end_at_once(first: &str, second: &str) {
     let running = run("");
     let mut socket = TcpStream::connect(at(running.port)).unwrap();
     socket.write_all(b"GET /slow HTTP/1.1\r\nHost: test\r\n\r\n").unwrap();
     running.process.eventually("a request is under way", || {
         get(running.admin, "/metrics").contains("gatewright_upstream_in_flight{upstream=\"origin\"} 1\n")
     });
-    running.process.signal("INT");
+    running.process.signal(first);
     running.process.says("draining");
-    running.process.signal("INT");
+    running.process.signal(second);
     assert_eq!(running.process.ends(), 5);
 }
 
@@ -167,6 +174,23 @@ fn a_full_disk_costs_lines_and_nothing_else() {
     });
     running.process.says("access log loses lines");
     assert!(get(running.port, "/").ends_with("hello"));
+}
+
+#[test]
+fn open_files_are_warned_of_where_the_plan_needs_more() {
+    let limited = |connections: &str| {
+        let (dir, port) = (tempfile::tempdir().unwrap(), free_port());
+        let bind = format!("bind: \"127.0.0.1:{port}\"");
+        let text = plain(port, 1, "").replace(&bind, &format!("{bind}, {connections}"));
+        fs::write(dir.path().join("gatewright.yaml"), text).unwrap();
+        let process = Process::start_limited(dir.path(), 2000, &["run"]);
+        process.says("listening");
+        process.said()
+    };
+    let said = limited("limits: { connections: 3000 }");
+    assert!(said.contains("are to admit 3000 connections but only 2000 files may be open"), "{said}");
+    assert!(!limited("limits: { connections: 1000 }").contains("may be open"));
+    assert!(!limited("limits: {}").contains("may be open"), "the default asks for no certain number");
 }
 
 #[test]

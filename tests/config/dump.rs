@@ -2,8 +2,11 @@
 
 use std::fmt::Write;
 
-use gatewright::config::plan::{Balance, FailurePage, HostPattern, Match, PathPattern, Plan, Segment, Timeouts, Use};
+use gatewright::config::plan::{
+    Balance, FailurePage, HostPattern, ListenerLimits, Match, PathPattern, Plan, Segment, Timeouts, Use,
+};
 use gatewright::config::scalar::Environment;
+use gatewright::http::Server;
 
 pub(crate) fn dump(plan: &Plan) -> String {
     let mut out = String::new();
@@ -23,7 +26,16 @@ pub(crate) fn dump(plan: &Plan) -> String {
         let _ = writeln!(out, "  head_bytes {} fields {}", rules.head_bytes_max, rules.fields_max);
         let _ = writeln!(out, "  {:?}", rules.normalise);
         let _ = writeln!(out, "  {:?}", rules.forwarded);
-        let _ = writeln!(out, "  {:?} connections {}", listener.timeouts, listener.connections_max);
+        if rules.server != Server::Pass {
+            let _ = writeln!(out, "  server {:?}", rules.server);
+        }
+        let _ = writeln!(out, "  {:?}", listener.timeouts);
+        if listener.limits != ListenerLimits::default() {
+            let _ = writeln!(out, "  {:?}", listener.limits);
+        }
+        if listener.proxy_protocol {
+            let _ = writeln!(out, "  proxy_protocol");
+        }
         if let Some(tls) = &listener.tls {
             let _ = writeln!(out, "  tls from {:?}", tls.min_version);
             for pair in &tls.pairs {
@@ -53,6 +65,9 @@ pub(crate) fn dump(plan: &Plan) -> String {
             let _ = writeln!(out, "  tls as {:?}, {believed:?} authorities, shows {shown:?}", tls.name);
         }
         let _ = writeln!(out, "  connections {:?} requests {:?}", upstream.connections_max, upstream.requests_max);
+        if let Some(version) = upstream.proxy_protocol {
+            let _ = writeln!(out, "  proxy_protocol {version:?}");
+        }
         timeouts(&mut out, &upstream.timeouts);
         chain(&mut out, "  use", &upstream.chain);
     }
@@ -63,6 +78,9 @@ pub(crate) fn dump(plan: &Plan) -> String {
             let _ = writeln!(out, "  to {} weight {}", plan.upstreams[target.upstream].name, target.weight);
         }
         timeouts(&mut out, &route.timeouts);
+        if let Some(max) = route.body_max {
+            let _ = writeln!(out, "  body {max}");
+        }
         pages(&mut out, &route.failure_pages);
         for (key, value) in &route.metadata {
             let _ = writeln!(out, "  metadata {key}={value:?}");

@@ -1,11 +1,13 @@
 //! The admin listener: what it says, and what it does for whom.
 
-use std::net::SocketAddr;
+use std::cell::RefCell;
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::sync::mpsc;
 use std::thread::JoinHandle;
 
-use gatewright::admin;
+use gatewright::admin::Doors;
 use gatewright::control::embed::on_event_loop;
 use gatewright::control::reload::Control;
 use gatewright::control::{Ended, Event, Handle, Source, events, run};
@@ -32,10 +34,13 @@ impl Process {
         let thread = std::thread::spawn(move || {
             on_event_loop(async move || {
                 let (handle, events) = events();
-                let control = Control::start(Source::File(file), Some(1), None).await.unwrap();
-                let drain = Drain::new();
-                let opened = admin::open(&control.plan().unwrap().admin, &handle, &drain).unwrap();
-                told.send((opened, control.address("web").unwrap(), handle)).unwrap();
+                let mut control = Control::start(Source::File(file), Some(1), None).await.unwrap();
+                let (drain, opened) = (Drain::new(), Rc::new(RefCell::new(Vec::new())));
+                let list = opened.clone();
+                control
+                    .follow(Doors::new(handle.clone(), &drain, move |at| list.borrow_mut().push(at.clone())))
+                    .unwrap();
+                told.send((opened.take(), control.address("web").unwrap(), handle)).unwrap();
                 run(control, events).await
             })
             .unwrap()
@@ -122,5 +127,54 @@ fn it_is_not_ready_while_it_drains() {
     eventually("503", || client::get(process.addr, "/readyz").status == 503);
     assert_eq!(client::get(process.addr, "/livez").status, 200);
     client.reset();
+    assert_eq!(process.thread.join().unwrap(), Ended::Clean);
+}
+
+#[test]
+fn a_reload_moves_adds_and_removes_it_and_finishes_what_it_was_asked() {
+    let dir = tempfile::tempdir().unwrap();
+    let origin = Origin::echo();
+    let process = Process::start(dir.path(), &origin.endpoint());
+    let write = |admin: &str| {
+        std::fs::write(dir.path().join("gatewright.yaml"), proxy::plain(&origin.endpoint(), admin)).unwrap();
+    };
+    let free = || TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let socket = process.socket.display();
+    let (first, web) = (free(), process.web.port());
+
+    // A scrape that has begun is finished by the door it came by.
+    let mut begun = Client::connect(process.addr);
+    begun.send("GET /livez HTTP/1.1\r\nHost: a\r\n");
+    write(&format!("admin: {{ bind: \"127.0.0.1:{first}\", socket: {socket} }}"));
+    assert_eq!(process.ask("POST", "/reload").status, 200);
+    let moved = SocketAddr::from(([127, 0, 0, 1], first));
+    assert_eq!(client::get(moved, "/livez").status, 200);
+    assert!(TcpStream::connect(process.addr).is_err(), "the old door is closed");
+    begun.send("\r\n");
+    assert_eq!(begun.read_response().status, 200);
+
+    // From loopback to everywhere, on the same port; and away from the socket that asks.
+    write(&format!("admin: {{ bind: {first} }}"));
+    assert_eq!(process.ask("POST", "/reload").text(), "generation 3 serves\n");
+    assert_eq!(client::get(moved, "/livez").status, 200);
+    assert_eq!(client::get(SocketAddr::from(([127, 0, 0, 2], first)), "/livez").status, 200);
+    assert!(!process.socket.exists());
+
+    // An address that cannot be had refuses the whole reload.
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port();
+    write(&format!("admin: {{ bind: \"127.0.0.1:{port}\", socket: {socket} }}"));
+    process.send(Event::HangUp);
+    eventually("refused", || client::get(moved, "/metrics").text().contains("last_reload_successful 0\n"));
+    assert!(!process.socket.exists() || std::os::unix::net::UnixStream::connect(&process.socket).is_err());
+    assert_eq!(client::get(process.web, "/").status, 200);
+
+    // The socket comes back, the port goes.
+    write(&format!("admin: {{ socket: {socket} }}"));
+    process.send(Event::HangUp);
+    eventually("gone", || TcpStream::connect(moved).is_err());
+    assert_eq!(process.ask("GET", "/livez").status, 200);
+    assert_eq!(process.web.port(), web);
+    process.send(Event::Stop);
     assert_eq!(process.thread.join().unwrap(), Ended::Clean);
 }

@@ -1,7 +1,7 @@
 //! Fields that belong to one connection, and fields by which a proxy tells of itself and of its client.
 
 use crate::harness::origin::ok;
-use crate::harness::{Client, Origin, Proxy, Request, Response};
+use crate::harness::{Client, Origin, Proxy, Request, Response, client, proxy};
 
 /// A proxy whose listener has these further keys.
 fn listening(origin: &Origin, listener: &str) -> Proxy {
@@ -244,4 +244,22 @@ fn max_forwards_is_obeyed_where_it_means_something() {
         client.send_request("OPTIONS", "/", &[("Max-Forwards", bad)], b"");
         assert_eq!(client.read_response().status, 400, "{bad}");
     }
+}
+
+#[test]
+fn the_server_field_is_passed_removed_or_replaced_and_tells_no_version() {
+    let origin = Origin::answering("HTTP/1.1 200 OK\r\nServer: Apache/2.4.1\r\nContent-Length: 0\r\n\r\n");
+    for (server, of_origin, of_ours) in
+        [("true", Some("Apache/2.4.1"), None), ("false", None, None), ("shop", Some("shop"), Some("shop"))]
+    {
+        let text = proxy::plain(&origin.endpoint(), "").replace("path: \"/*\"", "path: /known");
+        let proxy =
+            Proxy::start(&text.replace("bind: \"127.0.0.1:0\"", &format!("bind: \"127.0.0.1:0\", server: {server}")));
+        assert_eq!(client::get(proxy.addr(), "/known").field("server"), of_origin, "{server}");
+        let ours = client::get(proxy.addr(), "/unknown");
+        assert_eq!((ours.status, ours.field("server")), (404, of_ours), "{server}");
+        let told = format!("{:?} {}", ours.fields, ours.text());
+        assert!(!told.contains(env!("CARGO_PKG_VERSION")), "no version is told: {told}");
+    }
+    assert!(!origin.request(0).field("via").unwrap_or_default().contains(env!("CARGO_PKG_VERSION")));
 }

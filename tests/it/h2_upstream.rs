@@ -137,6 +137,24 @@ fn streams_over_the_origins_limit_wait_or_take_another_connection() {
 }
 
 #[test]
+fn where_no_further_connection_is_allowed_requests_wait_for_a_stream() {
+    let origin = H2Origin::start(Builder::new().max_concurrent_streams(2), |_, request, mut respond| {
+        Box::pin(async move {
+            drop(whole(request).await);
+            respond.send_response(ok(), true).unwrap();
+        })
+    });
+    let proxy = proxy(&origin.endpoint(), ", limits: { connections: 1 }");
+    let client = H2Client::connect(proxy.addr());
+    assert_eq!(client.get("http://a/").status, 200);
+    let asked: Vec<_> = (0..40).map(|_| client.ask(Request::get("http://a/").body(()).unwrap(), true)).collect();
+    for one in asked {
+        assert_eq!(client.read(one).unwrap().status, 200);
+    }
+    assert_eq!(origin.connections(), 1);
+}
+
+#[test]
 fn an_endpoint_that_speaks_http1_is_a_bad_gateway_with_a_reason() {
     let origin = crate::harness::Origin::script(|conn| {
         conn.read_some();

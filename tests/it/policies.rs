@@ -207,6 +207,11 @@ fn a_policy_may_be_conditional_off_or_only_observed() {
     assert_eq!(ask(&proxy, "POST", "/when", &[]).status, 200);
     assert_eq!(ask(&proxy, "GET", "/off", &[]).status, 200);
     assert_eq!(ask(&proxy, "GET", "/observe", &[]).status, 200);
+    proxy.wait_for_metric(
+        "gatewright_policy_observed_total",
+        "{policy=\"answer\",hook=\"request\",verdict=\"Answer\"}",
+        1,
+    );
     let edited = ask(&proxy, "GET", "/edit", &[]);
     assert!(edited.status == 200 && !edited.text().contains("x-test-edit"), "{}", edited.text());
 }

@@ -418,3 +418,26 @@ fn rename_over(path: &Path, text: &str) {
     fs::write(&draft, text).unwrap();
     fs::rename(draft, path).unwrap();
 }
+
+#[test]
+fn a_listener_moves_between_one_address_and_all_of_them() {
+    let origin = Origin::answering(origin::ok("x"));
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let text = |host: &str| {
+        format!(
+            "version: 1\naccess_log: off\nlisteners: {{ web: {{ bind: \"{host}:{port}\" }} }}\n\
+             upstreams: {{ {} }}\nroutes: [ {{ to: a }} ]\n",
+            at("a", &origin)
+        )
+    };
+    let (one, other) = (SocketAddr::from(([127, 0, 0, 1], port)), SocketAddr::from(([127, 0, 0, 2], port)));
+    let proxy = Proxy::start(&text("127.0.0.1"));
+    let mut kept = Client::connect(one);
+    for (host, everywhere) in [("0.0.0.0", true), ("127.0.0.1", false), ("[::]", true), ("0.0.0.0", true)] {
+        proxy.reload(&text(host)).unwrap_or_else(|refused| panic!("{host}: {refused}"));
+        assert_eq!(client::get(one, "/").status, 200, "{host}");
+        assert_eq!(TcpStream::connect(other).is_ok(), everywhere, "{host}");
+    }
+    kept.send_request("GET", "/", &[], b"");
+    assert_eq!(kept.read_response().status, 200, "who was in is served");
+}

@@ -9,13 +9,15 @@ use ipnet::IpNet;
 use super::super::codes;
 use super::super::diagnostic::{Diagnostic, Span};
 use super::super::document::{self, EncodedSlash};
+use super::super::network::network;
 use super::super::plan;
 use super::super::shapes::Via;
 use super::super::spanned::Spanned;
 use super::chain::Place;
 use super::{Check, clamp};
 use crate::http::forwarded::Forwarded;
-use crate::http::{Rules, target};
+use crate::http::name::is_field_value;
+use crate::http::{Rules, Server, target};
 use crate::limits;
 use crate::wire::Address;
 
@@ -30,8 +32,12 @@ impl Check<'_> {
         {
             bound.push((Address::Ip(address), &bind.span));
         }
+        if let (Some(admin), Some(path)) = (&document.admin, &self.plan.admin.socket)
+            && let Some(socket) = &admin.value.socket
+        {
+            bound.push((Address::Unix(path.clone()), &socket.span));
+        }
         for (name, listener) in &document.listeners.0 {
-            self.later("proxy_protocol", listener.proxy_protocol.as_ref());
             let bind = self.bind(&listener.bind.span, &listener.bind.value.0);
             if let Some(bind) = &bind {
                 self.bound_once(bind, &listener.bind.span, &mut bound);
@@ -39,8 +45,14 @@ impl Check<'_> {
             let rules = self.rules(listener);
             self.normalises.push(rules.normalise);
             let timeouts = self.listener_timeouts(listener.timeouts.as_ref());
-            let trusted = listener.trusted.iter().filter_map(|net| self.network(net)).collect();
-            let connections = listener.limits.as_ref().and_then(|limits| limits.connections);
+            let trusted: Vec<IpNet> = listener.trusted.iter().filter_map(|net| self.network(net)).collect();
+            if let (Some(wanted), []) = (listener.proxy_protocol.as_ref().filter(|wanted| wanted.value), &*trusted) {
+                let nobody =
+                    Diagnostic::error(codes::BAD_VALUE, "a PROXY header is believed of trusted neighbours only");
+                let help = "name the balancers before this listener, as in `trusted: [10.0.0.0/8]`";
+                self.report(nobody.at(&wanted.span, "and `trusted` names none").help(help));
+            }
+            let limits = listener_limits(listener.limits.as_ref());
             let chain = self.chain(&listener.uses, Place::Listener).uses;
             let failure_pages = self.pages(&listener.failure_pages);
             let tls = listener.tls.as_ref().and_then(|tls| self.listener_tls(&tls.value));
@@ -52,7 +64,8 @@ impl Check<'_> {
                 trusted,
                 rules: Arc::new(rules),
                 timeouts,
-                connections_max: connections.map_or(limits::LISTENER_CONNECTIONS_MAX, |max| clamp(max.0)),
+                proxy_protocol: listener.proxy_protocol.as_ref().is_some_and(|wanted| wanted.value),
+                limits,
                 chain,
                 failure_pages,
                 tls,
@@ -98,9 +111,14 @@ impl Check<'_> {
         if matches!(bind, Address::Ip(address) if address.port() == 0) {
             return;
         }
-        match bound.iter().find(|(known, _)| known == bind) {
-            Some((_, first)) => {
-                let twice = Diagnostic::error(codes::DEFINED_TWICE, format!("`{bind}` is bound twice"));
+        match bound.iter().find(|(known, _)| known.overlaps(bind)) {
+            Some((known, first)) => {
+                let message = if known == bind {
+                    format!("`{bind}` is bound twice")
+                } else {
+                    format!("`{bind}` and `{known}` cannot both be bound: one takes connections of the other")
+                };
+                let twice = Diagnostic::error(codes::DEFINED_TWICE, message);
                 self.report(
                     twice.at(span, "second time").at(first, "first time").help("give one of them another port"),
                 );
@@ -111,26 +129,7 @@ impl Check<'_> {
 
     /// A network, or an address alone.
     fn network(&mut self, text: &Spanned<String>) -> Option<IpNet> {
-        if let Ok(address) = text.value.parse::<IpAddr>() {
-            return Some(IpNet::from(address));
-        }
-        match text.value.parse::<IpNet>() {
-            Ok(net) if net.trunc() == net => Some(net),
-            Ok(net) => {
-                let message = format!("`{}` is an address within a network", text.value);
-                let help = format!("write `{}` for the network, or `{}` for the address", net.trunc(), net.addr());
-                self.bad_value(&text.span, message, &help);
-                None
-            }
-            Err(_) => {
-                self.bad_value(
-                    &text.span,
-                    "expected an address or a network",
-                    "as in `10.0.0.0/8`, `192.0.2.7` or `fd00::/8`",
-                );
-                None
-            }
-        }
+        network(&text.value).map_err(|bad| self.bad_value(&text.span, bad.message, &bad.help)).ok()
     }
 
     fn rules(&mut self, listener: &document::Listener) -> Rules {
@@ -159,6 +158,20 @@ impl Check<'_> {
                 },
             };
         }
+        rules.server = match listener.server.as_ref().map(|server| (&server.value, &server.span)) {
+            None | Some((Via::On(true), _)) => Server::Pass,
+            Some((Via::On(false), _)) => Server::Remove,
+            Some((Via::Name(name), span)) => {
+                if name.is_empty() || !is_field_value(name.as_bytes()) {
+                    self.bad_value(
+                        span,
+                        "this cannot stand in a Server field",
+                        "a name such as `web`, or false for none",
+                    );
+                }
+                Server::Replace(name.clone())
+            }
+        };
         if let Some(written) = &listener.forwarded {
             let default = Forwarded::default();
             rules.forwarded = Forwarded {
@@ -198,5 +211,19 @@ impl Check<'_> {
             idle: idle.unwrap_or(Duration::from_millis(limits::CLIENT_IDLE_TIMEOUT_MS)),
             body: body.unwrap_or(Duration::from_millis(limits::CLIENT_BODY_TIMEOUT_MS)),
         }
+    }
+}
+
+fn listener_limits(written: Option<&document::ListenerLimits>) -> plan::ListenerLimits {
+    let default = plan::ListenerLimits::default();
+    let Some(written) = written else { return default };
+    let small = |max: u64| u32::try_from(max).unwrap_or(u32::MAX);
+    plan::ListenerLimits {
+        body: written.body.as_ref().map(|max| max.value.0 as u64),
+        connections: written.connections.map(|max| clamp(max.0)),
+        connections_per_address: written.connections_per_address.map(|max| small(max.0)),
+        requests_per_second: written.requests_per_second.map(|max| small(max.0)),
+        requests_per_connection: written.requests_per_connection.map(|max| small(max.0)),
+        min_rate: written.min_rate.map_or(default.min_rate, |rate| rate.0),
     }
 }

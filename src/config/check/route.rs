@@ -85,6 +85,7 @@ impl Check<'_> {
             chain: chain.uses,
             to,
             timeouts,
+            body_max: route.limits.as_ref().and_then(|limits| limits.body.as_ref()).map(|max| max.value.0 as u64),
             failure_pages,
             metadata,
         })

@@ -2,7 +2,7 @@
 
 use super::super::codes;
 use super::super::diagnostic::Diagnostic;
-use super::super::document::{self, Protocol};
+use super::super::document::{self, Protocol, ProxyVersion};
 use super::super::plan;
 use super::super::shapes::{Balance, Endpoint, UpstreamTls};
 use super::super::spanned::Spanned;
@@ -11,6 +11,7 @@ use super::{Check, clamp};
 use crate::config::similar::nearest;
 use crate::limits;
 use crate::wire::Address;
+use crate::wire::proxy_header::Version;
 
 const BALANCES: [&str; 2] = ["round_robin", "least_request"];
 /// Designed, not built.
@@ -22,10 +23,16 @@ impl Check<'_> {
     pub(super) fn upstreams(&mut self) {
         for (name, upstream) in &self.document.upstreams.0 {
             self.later("health", upstream.health.as_ref());
-            self.later("proxy_protocol", upstream.proxy_protocol.as_ref());
             let endpoints = self.endpoints(&name.value, &upstream.endpoints);
             let tls = upstream.tls.as_ref().and_then(|tls| self.upstream_tls(tls, &endpoints));
-            let protocol = self.protocol(upstream.protocol.as_ref(), upstream.tls.as_ref());
+            let mut protocol = self.protocol(upstream.protocol.as_ref(), upstream.tls.as_ref());
+            if let Some(version) = &upstream.proxy_protocol {
+                if protocol == plan::Protocol::Http2 {
+                    let shared = "a PROXY header names one client, and a connection by HTTP/2 serves many";
+                    self.bad_value(&version.span, shared, "leave one of `proxy_protocol` and `protocol` out");
+                }
+                protocol = plan::Protocol::Http1;
+            }
             let balance = self.balance(upstream.balance.as_ref());
             let chain = self.chain(&upstream.uses, Place::Upstream).uses;
             let seats = chain.len() + usize::from(matches!(balance, plan::Balance::Policy(_)));
@@ -39,6 +46,10 @@ impl Check<'_> {
                 balance,
                 chain,
                 timeouts,
+                proxy_protocol: upstream.proxy_protocol.as_ref().map(|version| match version.value {
+                    ProxyVersion::V1 => Version::V1,
+                    ProxyVersion::V2 => Version::V2,
+                }),
                 connections_max: limits.and_then(|limits| limits.connections).map(|max| clamp(max.0)),
                 requests_max: limits.and_then(|limits| limits.requests).map(|max| clamp(max.0)),
                 tls,

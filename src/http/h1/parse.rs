@@ -150,14 +150,14 @@ fn fields(bytes: &[u8], mut at: usize, fields_max: usize, head: &mut Head) -> Re
     }
 }
 
-fn field(bytes: &[u8], tokens: &Tokens) -> Field {
-    let name = bytes.get(tokens.name_at..tokens.name_at + tokens.name_len).unwrap_or_default();
+#[inline(always)]
+fn field(bytes: &[u8], Tokens { name, value }: &Tokens) -> Field {
     Field {
-        name_at: tokens.name_at as u32,
-        value_at: tokens.value_at as u32,
-        value_len: tokens.value_len as u32,
-        name_len: tokens.name_len as u16,
-        known: Known::of(name),
+        name_at: name.start as u32,
+        value_at: value.start as u32,
+        value_len: (value.end - value.start) as u32,
+        name_len: (name.end - name.start) as u16,
+        known: Known::of(bytes.get(name.clone()).unwrap_or_default()),
         state: State::Line,
     }
 }

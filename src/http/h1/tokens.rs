@@ -4,17 +4,17 @@
 //! line, CRLF and nothing else at the end of a line, no folding, no white space before a colon. `parse_tests.rs` holds
 //! it against httparse: what we accept, httparse accepts and reads alike.
 
+use std::ops::Range;
+
 use crate::failure::Reason;
 use crate::http::lanes::{self, LANES};
 
 /// Where a field stands: bytes from the head's start.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Tokens {
-    pub(super) name_at: usize,
-    pub(super) name_len: usize,
-    pub(super) value_at: usize,
+    pub(super) name: Range<usize>,
     /// Without white space at its ends.
-    pub(super) value_len: usize,
+    pub(super) value: Range<usize>,
 }
 
 /// What stands at a place where a field line may begin.
@@ -75,8 +75,7 @@ pub(super) fn line(bytes: &[u8], at: usize) -> Result<Line, Reason> {
     while value_end > value_at && matches!(bytes[value_end - 1], b' ' | b'\t') {
         value_end -= 1;
     }
-    let tokens = Tokens { name_at: at, name_len: name_end - at, value_at, value_len: value_end - value_at };
-    Ok(Line::Field(tokens, end + 2))
+    Ok(Line::Field(Tokens { name: at..name_end, value: value_at..value_end }, end + 2))
 }
 
 /// What begins with no name and colon.

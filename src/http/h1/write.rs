@@ -47,10 +47,12 @@ pub fn request(head: &Head, length: Length, persistence: Persistence, trailers_w
 
 /// Appends a response head, final or interim.
 pub fn response(head: &Head, length: Length, persistence: Persistence, out: &mut Vec<u8>) {
-    out.extend_from_slice(b"HTTP/1.1 ");
+    let mut line = *b"HTTP/1.1 000 ";
     let status = head.status();
-    out.extend_from_slice(&[b'0' + (status / 100) as u8, b'0' + (status / 10 % 10) as u8, b'0' + (status % 10) as u8]);
-    out.push(b' ');
+    for (digit, unit) in line[9..12].iter_mut().zip([100, 10, 1]) {
+        *digit += (status / unit % 10) as u8;
+    }
+    out.extend_from_slice(&line);
     let reason = head.reason();
     out.extend_from_slice(if reason.is_empty() { reason_phrase(status).as_bytes() } else { reason });
     out.extend_from_slice(b"\r\n");

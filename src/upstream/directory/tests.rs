@@ -16,6 +16,7 @@ fn upstream(name: &str, endpoints: &[(&str, u32)]) -> plan::Upstream {
         timeouts: plan::Timeouts::default(),
         connections_max: None,
         requests_max: None,
+        proxy_protocol: None,
         tls: None,
         protocol: plan::Protocol::Http1,
     }

@@ -40,3 +40,7 @@ signed weak weak.test "DNS:weak.test" 20200101000000Z 20991231235959Z
 openssl pkcs8 -topk8 -in site.key -passout pass:secret -out locked.key
 : > empty.pem
 openssl x509 -in site.pem -outform DER -out site.der
+
+# Of the example `https`.
+cd ../../../examples/https
+key shop && signed shop shop.test "DNS:shop.test,DNS:*.shop.test" 20200101000000Z 20991231235959Z

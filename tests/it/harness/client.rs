@@ -76,7 +76,18 @@ impl Client {
 
     /// Opens a connection by TLS, asking for this name; fails as the handshake does.
     pub fn try_tls(addr: SocketAddr, config: &Arc<ClientConfig>, name: &str) -> Result<Client, String> {
-        let tcp = TcpStream::connect_timeout(&addr, PATIENCE).map_err(|error| error.to_string())?;
+        Client::try_tls_after(b"", addr, config, name)
+    }
+
+    /// As `try_tls`, after these bytes.
+    pub fn try_tls_after(
+        first: &[u8],
+        addr: SocketAddr,
+        config: &Arc<ClientConfig>,
+        name: &str,
+    ) -> Result<Client, String> {
+        let mut tcp = TcpStream::connect_timeout(&addr, PATIENCE).map_err(|error| error.to_string())?;
+        std::io::Write::write_all(&mut tcp, first).map_err(|error| error.to_string())?;
         tcp.set_read_timeout(Some(PATIENCE)).expect("a read limit");
         let socket = TlsSocket::client(tcp, config, name).map_err(|error| error.to_string())?;
         Ok(Client { wire: Wire::new(Socket::Tls(Box::new(socket))) })

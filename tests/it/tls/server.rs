@@ -1,7 +1,12 @@
 //! TLS with clients: which certificate, which version, who may go on with which ticket, and how handshakes fail.
 
 use std::fmt::Write as _;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
+
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{ClientConfig, DigitallySignedStruct, SignatureScheme};
 
 use super::Folder;
 use crate::harness::tls::{Authority, TLS12, TLS13, Wishes};
@@ -294,4 +299,129 @@ fn http2_is_agreed_by_alpn() {
     assert!(client.send(post, &body).unwrap().body.len() > body.len());
     let one = folder.ca.trusting_with(&Wishes { protocols: &["http/1.1"], ..Wishes::default() });
     assert_eq!(Client::tls(proxy.addr(), &one, "a.test").settled().agreed().as_deref(), Some("http/1.1"));
+}
+
+#[test]
+fn the_log_and_placeholders_tell_what_was_settled() {
+    let folder = Folder::new();
+    let pair = folder.put("a", &folder.ca.issue(&["a.test"]));
+    let clients = Authority::new("clients");
+    let ca = folder.write("clients.pem", &clients.pem());
+    let origin = Origin::echo();
+    let log = folder.path().join("access.log");
+    let text = config(&origin, &[("web", &format!("certificates: [{pair}], client_certificate: {{ ca: {ca} }}"))])
+        .replace("access_log: off", &format!("access_log: {{ file: {} }}", log.display()))
+        .replace(
+            "{ to: origin }",
+            "{ to: origin, use: [{ policy: headers, with: { request: { set: { x-test-who: \
+             \"{client.certificate.subject} {tls.version} {tls.server_name}\" } } } }] }",
+        );
+    let proxy = Proxy::start(&text);
+    let alice = clients.client("alice");
+    let shows = folder.ca.trusting_with(&Wishes { shown: Some(&alice), ..Wishes::default() });
+    for _ in 0..2 {
+        let mut client = Client::tls(proxy.addr(), &shows, "a.test");
+        client.send_request("GET", "/", &[("Host", "a.test")], b"");
+        let told = client.read_response().text();
+        // A ticket brings the certificate along.
+        assert!(told.contains("x-test-who: CN=alice TLSv1.3 a.test"), "{told}");
+    }
+    proxy.inner.stop();
+    let lines = std::fs::read_to_string(log).unwrap();
+    let settled =
+        r#""tls.protocol.version":"1.3","tls.cipher":"TLS_AES_128_GCM_SHA256","tls.client.server_name":"a.test""#;
+    assert_eq!(lines.lines().filter(|line| line.contains(settled)).count(), 2, "{lines}");
+    for resumed in ["\"tls.resumed\":false", "\"tls.resumed\":true"] {
+        assert_eq!(lines.matches(resumed).count(), 1, "{lines}");
+    }
+}
+
+/// Believes everybody, and keeps what was stapled.
+#[derive(Debug)]
+struct Keeps(Mutex<Vec<u8>>);
+
+impl ServerCertVerifier for Keeps {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        stapled: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        *self.0.lock().unwrap() = stapled.to_vec();
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        Ok(HandshakeSignatureValid::assertion())
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        Ok(HandshakeSignatureValid::assertion())
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        vec![SignatureScheme::ECDSA_NISTP256_SHA256]
+    }
+}
+
+#[test]
+fn an_ocsp_response_is_stapled_and_its_renewal_keeps_tickets() {
+    let folder = Folder::new();
+    let issued = folder.ca.issue(&["a.test"]).put(folder.path(), "a");
+    let staple = |serial: u8| [0x30, 4, 0x0a, 1, 0, serial];
+    let file = folder.path().join("a.ocsp");
+    std::fs::write(&file, staple(1)).unwrap();
+    let origin = Origin::answering(origin::ok("x"));
+    let tls = format!("certificates: [{{ {issued}, ocsp: {} }}]", file.display());
+    let text = folder.write("gatewright.yaml", &config(&origin, &[("web", &tls)]));
+    let proxy = Proxy::start_file(text);
+    let keeps = Arc::new(Keeps(Mutex::default()));
+    let config = ClientConfig::builder().dangerous().with_custom_certificate_verifier(keeps.clone());
+    let config = Arc::new(config.with_no_client_auth());
+    assert_eq!(gets(&mut Client::tls(proxy.addr(), &config, "a.test"), "a.test"), 200);
+    assert_eq!(*keeps.0.lock().unwrap(), staple(1));
+    std::fs::write(&file, staple(2)).unwrap();
+    proxy.wait_for_metric("gatewright_reloads_total", "\"success\"", 1);
+    let mut again = Client::tls(proxy.addr(), &config, "a.test");
+    assert_eq!(gets(&mut again, "a.test"), 200);
+    assert!(again.settled().resumed());
+    let fresh = ClientConfig::builder().dangerous().with_custom_certificate_verifier(keeps.clone());
+    Client::tls(proxy.addr(), &Arc::new(fresh.with_no_client_auth()), "a.test");
+    assert_eq!(*keeps.0.lock().unwrap(), staple(2));
+}
+
+#[test]
+fn a_proxy_header_and_the_connection_hook_come_before_the_handshake() {
+    let folder = Folder::new();
+    let pair = folder.put("a", &folder.ca.issue(&["a.test"]));
+    let origin = Origin::echo();
+    let text = config(&origin, &[("web", &format!("certificates: [{pair}]"))]).replace(
+        "tls: {",
+        "trusted: [127.0.0.1], proxy_protocol: true, use: [{ policy: addresses, with: { deny: [192.0.2.66] } }], tls: {",
+    );
+    let proxy = Proxy::start(&text);
+    let trusting = folder.ca.trusting();
+    let comes = |from: &str| {
+        let header = format!("PROXY TCP4 {from} 198.51.100.1 4711 443\r\n");
+        Client::try_tls_after(header.as_bytes(), proxy.addr(), &trusting, "a.test")
+    };
+    let mut client = comes("192.0.2.9").unwrap();
+    client.send_request("GET", "/", &[("Host", "a.test")], b"");
+    let told = client.read_response().text();
+    assert!(told.contains("x-forwarded-for: 192.0.2.9") && told.contains("x-forwarded-proto: https"), "{told}");
+    assert!(comes("192.0.2.66").is_err());
+    assert_eq!(proxy.metric("gatewright_tls_handshake_failures_total", ""), 0, "no handshake began");
+    assert_eq!(proxy.metric("gatewright_connections_refused_total", "policy_refused"), 1);
 }

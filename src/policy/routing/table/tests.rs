@@ -57,7 +57,17 @@ fn path(text: &str) -> PathPattern {
 fn route(name: &str, matching: Match) -> Route {
     let (span, to) = (Span::default(), vec![Target { upstream: 1, weight: 3 }]);
     let (chain, timeouts, failure_pages) = (Vec::new(), Timeouts::default(), Vec::new());
-    Route { name: name.to_owned(), span, matching, chain, to, timeouts, failure_pages, metadata: Default::default() }
+    Route {
+        name: name.to_owned(),
+        span,
+        matching,
+        chain,
+        to,
+        timeouts,
+        body_max: None,
+        failure_pages,
+        metadata: Default::default(),
+    }
 }
 
 fn compile(matches: &[Match]) -> RouteTable {

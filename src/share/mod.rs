@@ -1,0 +1,3 @@
+//! What all workers share and no reload replaces.
+
+pub mod addresses;
