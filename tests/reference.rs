@@ -4,6 +4,9 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a failed test panics")]
 
+#[path = "reference/examples.rs"]
+mod examples;
+
 use std::fmt::Write;
 
 use gatewright::config::schema::schema;
@@ -78,9 +81,14 @@ fn cell(text: &str) -> String {
 
 /// Every key of the file, flat: path, what it holds, what it says of itself.
 fn keys(schema: &Value) -> String {
-    let mut out = "| key | what it is |\n|---|---|\n".to_owned();
-    rows(schema, schema, "", &mut out);
+    let mut out = "| key | what it is | for example |\n|---|---|---|\n".to_owned();
+    rows(schema, schema, "", &|path| format!(" {} |", cell(&examples::example(path))), &mut out);
     out
+}
+
+#[test]
+fn every_example_passes_check() {
+    examples::all_pass();
 }
 
 fn policies(schema: &Value) -> String {
@@ -93,18 +101,19 @@ fn policies(schema: &Value) -> String {
         let _ = writeln!(out, "### `{}`\n", kind.name);
         let _ = writeln!(out, "It {}. Speaks at `{hooks}`; may stand at {places}.\n", kind.about);
         out.push_str("| option | what it is |\n|---|---|\n");
-        rows(schema, &table[kind.name], "", &mut out);
+        rows(schema, &table[kind.name], "", &|_| String::new(), &mut out);
         out.push('\n');
     }
     out
 }
 
-fn rows(root: &Value, node: &Value, path: &str, out: &mut String) {
+/// A row for each key below `node`; `more` makes further cells.
+fn rows(root: &Value, node: &Value, path: &str, more: &dyn Fn(&str) -> String, out: &mut String) {
     let Some(properties) = table_of(root, node) else { return };
     for (key, value) in properties {
         let mut path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
         let about = value["description"].as_str().unwrap_or_default();
-        let _ = writeln!(out, "| `{path}` | {} |", cell(about));
+        let _ = writeln!(out, "| `{path}` | {} |{}", cell(about), more(&path));
         // A `use` is told once, at the top; a `when` is told as `match`; policies have their own section.
         if key == "when" || key == "policies" || (key == "use" && path != "use") {
             continue;
@@ -117,7 +126,7 @@ fn rows(root: &Value, node: &Value, path: &str, out: &mut String) {
             path.push_str(".NAME");
             inner = entries;
         }
-        rows(root, inner, &path, out);
+        rows(root, inner, &path, more, out);
     }
 }
 
