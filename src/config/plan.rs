@@ -75,6 +75,7 @@ pub struct Listener {
     pub limits: ListenerLimits,
     pub buffer: Buffer,
     /// Trusted neighbours begin with a PROXY header.
+    pub http2: bool,
     pub proxy_protocol: bool,
     pub chain: Vec<Use>,
     pub failure_pages: Vec<FailurePage>,
