@@ -29,6 +29,7 @@ mod h2_upstream;
 mod h2_websocket;
 mod harness;
 mod limits;
+mod living;
 mod plain;
 mod policies;
 mod pooling;

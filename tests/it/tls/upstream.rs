@@ -1,13 +1,16 @@
 //! TLS with origins: whom we believe and under which name, what a failure says, and whose connection may be used again.
 
+use std::io::{Read, Write};
+use std::net::TcpListener;
 use std::sync::Arc;
 
+use gatewright::wire::proxy_header;
 use rcgen::{PKCS_ECDSA_P256_SHA256, date_time_ymd};
 
 use super::Folder;
 use crate::harness::h2_origin::H2Origin;
-use crate::harness::tls::{Authority, TLS12, TLS13};
-use crate::harness::{Client, Origin, Proxy, client, origin};
+use crate::harness::tls::{Authority, TLS12, TLS13, TlsSocket};
+use crate::harness::{Client, Origin, PATIENCE, Proxy, client, origin};
 
 /// Everything to one upstream with this `tls:`.
 fn config(endpoints: &[String], tls: &str) -> String {
@@ -246,4 +249,42 @@ fn http2_is_agreed_where_it_is_wanted() {
     let proxy = start(old.endpoint(), "h2");
     assert_eq!(client::get(proxy.addr(), "/").status, 502);
     proxy.wait_for_failures("tls_failed", 1);
+}
+
+#[test]
+fn a_proxy_header_goes_before_the_handshake() {
+    let folder = Folder::new();
+    let ca = folder.write("ca.pem", &folder.ca.pem());
+    let serving = folder.ca.issue(&["shop.test"]).serving();
+    for version in ["v1", "v2"] {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let endpoint = format!("\"{}\"", listener.local_addr().unwrap());
+        let text = config(&[endpoint], &format!("{{ ca: {ca}, name: shop.test }}"));
+        let proxy = Proxy::start(&text.replace(", tls:", &format!(", proxy_protocol: {version}, tls:")));
+        let mut client = Client::connect(proxy.addr());
+        client.send_request("GET", "/", &[], b"");
+        let (mut tcp, _) = listener.accept().unwrap();
+        tcp.set_read_timeout(Some(PATIENCE)).unwrap();
+        let (mut seen, mut byte) = (Vec::new(), [0]);
+        let header = loop {
+            tcp.read_exact(&mut byte).expect("a header");
+            seen.extend(byte);
+            if let Ok(proxy_header::Read::Whole(header)) = proxy_header::read(&seen) {
+                break header;
+            }
+        };
+        let proxy_header::Origin::Ip { from, to } = header.origin else { panic!("{header:?}") };
+        assert_eq!((from, to), (client.local_addr(), proxy.addr()), "{version}");
+        // What follows is TLS, with the name of the origin and a request within.
+        let mut socket = TlsSocket::server(tcp, &serving);
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            socket.read_exact(&mut byte).expect("a request");
+            head.extend(byte);
+        }
+        assert!(head.starts_with(b"GET / HTTP/1.1\r\n"));
+        assert_eq!(socket.asked_for().as_deref(), Some("shop.test"));
+        socket.write_all(&origin::ok(version)).unwrap();
+        assert_eq!(client.read_response().text(), version);
+    }
 }
