@@ -95,6 +95,8 @@ pub struct Tls {
 #[derive(Debug, Clone)]
 pub struct ClientCertificates {
     pub demand: tls::server::Demand,
+    /// The file of each one's certificate, as written.
+    pub files: Vec<String>,
     pub authorities: tls::pair::Authorities,
     /// Tell origins, in fields of the request.
     pub headers: bool,

@@ -19,7 +19,7 @@ use crate::limits::DRAIN_LIMIT_MS;
 use crate::listen::bind::{self, BindError, Listening};
 use crate::observe::access_log::Format;
 use crate::observe::log_sink::{LogSink, Target};
-use crate::observe::metrics::{Metrics, UpstreamGauges};
+use crate::observe::metrics::{CertificateGauge, Metrics, UpstreamGauges};
 use crate::policy::catalogue::BuiltIns;
 use crate::share::addresses::Addresses;
 use crate::snapshot::Snapshot;
@@ -269,7 +269,14 @@ impl Control {
                 connections: one.connections as u64,
             })
             .collect();
-        self.metrics.render(&gauges)
+        let mut certificates = Vec::new();
+        for listener in self.plan().iter().flat_map(|plan| &plan.listeners) {
+            for (pair, file) in listener.tls.iter().flat_map(|tls| tls.pairs.iter().zip(&tls.files)) {
+                let not_after = pair.certificate.not_after;
+                certificates.push(CertificateGauge { listener: &listener.name, file, not_after });
+            }
+        }
+        self.metrics.render(&gauges, &certificates)
     }
 
     pub fn reopen_logs(&self) {

@@ -36,6 +36,7 @@ families! {
     CONNECTIONS = "gatewright_connections", Gauge, ["listener"], "Open client connections.";
     HANDSHAKES = "gatewright_tls_handshakes_total", Counter, ["listener" "version" "cipher" "resumed"], "TLS handshakes with clients.";
     HANDSHAKE_FAILURES = "gatewright_tls_handshake_failures_total", Counter, ["listener" "reason"], "TLS handshakes with clients that failed.";
+    CERTIFICATE_EXPIRY = "gatewright_certificate_expiry_timestamp_seconds", Gauge, ["listener" "certificate"], "When a listener's certificate ends, in seconds since 1970, by its file.";
     FAILURES = "gatewright_failures_total", Counter, ["reason"], "Exchanges that failed, by reason.";
     POLICY_OBSERVED = "gatewright_policy_observed_total", Counter, ["policy" "hook" "verdict"], "What policies in observe mode would have decided.";
     BYTES = "gatewright_bytes_total", Counter, ["side" "direction"], "Bytes of messages, as sent and received.";
@@ -140,6 +141,16 @@ pub struct UpstreamGauges {
     pub in_flight: u64,
     /// Open connections.
     pub connections: u64,
+}
+
+/// A certificate that a listener of the running configuration shows.
+#[derive(Debug, Clone)]
+#[allow(missing_docs, reason = "the names say it")]
+pub struct CertificateGauge<'a> {
+    pub listener: &'a str,
+    pub file: &'a str,
+    /// Seconds since 1970.
+    pub not_after: i64,
 }
 
 // === impl Count ===

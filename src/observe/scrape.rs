@@ -5,8 +5,8 @@ use std::sync::atomic::Ordering;
 
 use super::handshake::{Shaken, Unshaken};
 use super::metrics::{
-    self, BOUNDS_TEXT, BUCKETS, CLASSES, Count, FLOWS, Metrics, RESULTS, RouteCounts, UpstreamGauges, WorkerMetrics,
-    named,
+    self, BOUNDS_TEXT, BUCKETS, CLASSES, CertificateGauge, Count, FLOWS, Metrics, RESULTS, RouteCounts, UpstreamGauges,
+    WorkerMetrics, named,
 };
 use super::open_metrics::Text;
 use super::process;
@@ -18,12 +18,13 @@ use crate::tls::{SUITES, suite_name, version_name};
 impl Metrics {
     /// All of it; `upstreams` are the gauges that the directory of upstreams keeps.
     #[must_use]
-    pub fn render(&self, upstreams: &[UpstreamGauges]) -> String {
+    pub fn render(&self, upstreams: &[UpstreamGauges], certificates: &[CertificateGauge<'_>]) -> String {
         let mut text = Text::default();
         self.requests(&mut text);
         self.upstream(&mut text, upstreams);
         self.listening(&mut text);
         self.handshakes(&mut text);
+        expiries(&mut text, certificates);
         self.trouble(&mut text);
         self.flows(&mut text);
         self.configuration(&mut text);
@@ -188,6 +189,15 @@ impl Metrics {
     }
 }
 
+/// A file that is named twice at a listener has one series.
+fn expiries(text: &mut Text, certificates: &[CertificateGauge<'_>]) {
+    text.family(&metrics::CERTIFICATE_EXPIRY);
+    let ends: BTreeMap<_, _> = certificates.iter().map(|one| ([one.listener, one.file], one.not_after)).collect();
+    for (labels, not_after) in ends {
+        text.sample(&metrics::CERTIFICATE_EXPIRY, &labels, u64::try_from(not_after).unwrap_or(0));
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::metrics::{FAMILIES, Way};
@@ -301,8 +311,12 @@ mod tests {
         metrics.reloaded(Some(7));
         metrics.living(1);
         metrics.log_dropped(3);
+        let certificates = [2_000_000_000, 2_000_000_001, -1].map(|not_after| {
+            let file = if not_after < 0 { "old.pem" } else { "site.pem" };
+            CertificateGauge { listener: "web", file, not_after }
+        });
         let gauges = [UpstreamGauges { name: "origin".into(), in_flight: 5, connections: 6 }];
-        let (families, samples) = parse(&metrics.render(&gauges));
+        let (families, samples) = parse(&metrics.render(&gauges, &certificates));
 
         let table: Vec<_> = FAMILIES.iter().map(|it| (it.family().to_string(), it.kind.word().to_string())).collect();
         assert_eq!(families, table, "every family of the table, in its order");
@@ -323,6 +337,11 @@ mod tests {
         assert_eq!(sample(attempts, &[("upstream", "origin"), ("result", "5xx")]), 2.0);
         assert_eq!(sample(attempts, &[("upstream", "origin"), ("result", "failed")]), 2.0);
         assert_eq!(sample("gatewright_upstream_in_flight", &[("upstream", "origin")]), 5.0);
+        let ends = |file| {
+            let labels = [("listener", "web"), ("certificate", file)];
+            sample("gatewright_certificate_expiry_timestamp_seconds", &labels)
+        };
+        assert_eq!((ends("site.pem"), ends("old.pem")), (2_000_000_001.0, 0.0));
         let observed = [("policy", "quota"), ("hook", "request"), ("verdict", "Answer")];
         assert_eq!(sample("gatewright_policy_observed_total", &observed), 2.0);
         assert_eq!(sample("gatewright_bytes_total", &[("side", "upstream"), ("direction", "sent")]), 42.0);
@@ -347,7 +366,7 @@ mod tests {
         worker.accepted(9);
         worker.finished(Some(0), 999, 1);
         worker.finished(Some(0), 0, 1);
-        let text = metrics.render(&[]);
+        let text = metrics.render(&[], &[]);
         let class = |class| {
             value(
                 &parse(&text).1,

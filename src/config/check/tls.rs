@@ -56,7 +56,8 @@ impl Check<'_> {
             Some(asked) => Some(self.client_certificates(&asked.value)?),
         };
         let pairs: Vec<_> = pairs.into_iter().map(|(pair, _)| pair).collect::<Option<_>>()?;
-        Some(plan::Tls { pairs, min_version: written.min_version.unwrap_or_default(), clients })
+        let files = list.value.iter().map(|files| files.value.certificate.value.clone()).collect();
+        Some(plan::Tls { pairs, files, min_version: written.min_version.unwrap_or_default(), clients })
     }
 
     fn client_certificates(&mut self, written: &document::ClientCertificate) -> Option<plan::ClientCertificates> {

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use rcgen::{PKCS_ECDSA_P256_SHA256, date_time_ymd};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, SignatureScheme};
@@ -281,6 +282,27 @@ fn a_renewed_certificate_is_noticed_and_a_broken_one_is_refused() {
     eventually("the new certificate is shown", || shown() == new.der().first().cloned());
     assert_eq!(gets(&mut living, "a.test"), 200);
 }
+#[test]
+fn the_end_of_each_certificate_is_told() {
+    let folder = Folder::new();
+    let until = |year| {
+        let kind = &PKCS_ECDSA_P256_SHA256;
+        folder.ca.issue_with(&["a.test"], kind, |params| params.not_after = date_time_ymd(year, 1, 1))
+    };
+    let told = |proxy: &Proxy, file: &str| {
+        let part = format!("{{listener=\"web\",certificate=\"{}\"}}", folder.path().join(file).display());
+        proxy.metric("gatewright_certificate_expiry_timestamp_seconds", &part)
+    };
+    let pairs = [("a", 2100), ("b", 2101)].map(|(name, year)| folder.put(name, &until(year)));
+    let origin = Origin::answering(origin::ok("x"));
+    let text = config(&origin, &[("web", &format!("certificates: [{}]", pairs.join(", ")))]);
+    let proxy = Proxy::start(&text);
+    assert_eq!((told(&proxy, "a.pem"), told(&proxy, "b.pem")), (4_102_444_800, 4_133_980_800));
+    folder.put("a", &until(2101));
+    proxy.reload(&text).unwrap();
+    assert_eq!(told(&proxy, "a.pem"), 4_133_980_800);
+}
+
 
 #[test]
 fn http2_is_agreed_by_alpn() {
