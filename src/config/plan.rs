@@ -82,11 +82,21 @@ pub struct Listener {
     pub tls: Option<Tls>,
 }
 
+/// What a listener's sockets are known by over reloads: its address as written. For port 0 the system picks one for each
+/// listener, so that its name belongs to it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Place {
+    pub address: Address,
+    name: Option<Arc<str>>,
+}
+
 /// How a listener speaks TLS: files read, certificates and keys found to fit.
 #[derive(Debug, Clone)]
 pub struct Tls {
     /// At least one; the first is for clients that ask for no name that another covers.
     pub pairs: Vec<Arc<tls::Pair>>,
+    /// The file of each one's certificate, as written.
+    pub files: Vec<String>,
     pub min_version: tls::MinVersion,
     pub clients: Option<ClientCertificates>,
 }
@@ -95,8 +105,6 @@ pub struct Tls {
 #[derive(Debug, Clone)]
 pub struct ClientCertificates {
     pub demand: tls::server::Demand,
-    /// The file of each one's certificate, as written.
-    pub files: Vec<String>,
     pub authorities: tls::pair::Authorities,
     /// Tell origins, in fields of the request.
     pub headers: bool,
@@ -308,6 +316,16 @@ pub enum StatusPattern {
 /// A secret's bytes; never printed.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(pub Arc<[u8]>);
+
+// === impl Listener ===
+
+impl Listener {
+    #[must_use]
+    pub fn place(&self) -> Place {
+        let any_port = matches!(&self.bind, Address::Ip(at) if at.port() == 0);
+        Place { address: self.bind.clone(), name: any_port.then(|| self.name.as_str().into()) }
+    }
+}
 
 // === impl ListenerLimits ===
 

@@ -12,7 +12,7 @@ use super::watch::Watch;
 use super::{Follower, Source};
 use crate::config::check::check_naming;
 use crate::config::diagnostic::Diagnostic;
-use crate::config::plan::{AccessLog, LogFormat, Plan};
+use crate::config::plan::{AccessLog, LogFormat, Place, Plan};
 use crate::config::render::{render, render_all};
 use crate::config::source::Sources;
 use crate::limits::DRAIN_LIMIT_MS;
@@ -38,7 +38,7 @@ pub struct Control {
     log: Option<LogSink>,
     log_plan: Option<AccessLog>,
     workers: Vec<Mailbox>,
-    bound: HashMap<Address, Bound>,
+    bound: HashMap<Place, Bound>,
     current: Option<Arc<Snapshot>>,
     generation: u64,
     watch: Option<Watch>,
@@ -152,7 +152,7 @@ impl Control {
     pub fn address(&self, listener: &str) -> Option<Address> {
         let plan = &self.current.as_ref()?.plan;
         let listener = plan.listeners.iter().find(|one| one.name == listener)?;
-        self.bound.get(&listener.bind).map(|bound| bound.real.clone())
+        self.bound.get(&listener.place()).map(|bound| bound.real.clone())
     }
 
     /// Generations alive, over all workers.
@@ -218,7 +218,7 @@ impl Control {
         let log = match prepared {
             Ok(log) => log,
             Err(refusal) => {
-                self.bound.retain(|address, _| !sockets.contains_key(address));
+                self.bound.retain(|place, _| !sockets.contains_key(place));
                 for worker in &self.workers {
                     worker.send(Message::Discard).await;
                 }
@@ -240,7 +240,7 @@ impl Control {
                 let _panicked = closing.await;
             }
         }
-        self.bound.retain(|address, _| plan.listeners.iter().any(|listener| listener.bind == *address));
+        self.bound.retain(|place, _| plan.listeners.iter().any(|listener| listener.place() == *place));
         self.generation = number;
         self.metrics.started(number);
         self.current = Some(snapshot);
@@ -339,15 +339,16 @@ impl Control {
     }
 
     /// Opens what the plan listens on and is not open yet, for every worker.
-    fn bind(&mut self, plan: &Plan) -> Result<HashMap<Address, Vec<Listening>>, Refusal> {
+    fn bind(&mut self, plan: &Plan) -> Result<HashMap<Place, Vec<Listening>>, Refusal> {
         let mut opened = HashMap::new();
         let mut real = Vec::new();
         let admin = self.plan().and_then(|plan| plan.admin.bind).map(Address::Ip);
-        for listener in plan.listeners.iter().filter(|listener| !self.bound.contains_key(&listener.bind)) {
-            let beside = self.bound.keys().chain(&admin).any(|ours| ours.overlaps(&listener.bind));
+        for listener in plan.listeners.iter().filter(|listener| !self.bound.contains_key(&listener.place())) {
+            let mut ours = self.bound.keys().map(|place| &place.address).chain(&admin);
+            let beside = ours.any(|ours| ours.overlaps(&listener.bind));
             let (sockets, address) = bind::bind(&listener.bind, self.workers.len(), beside).map_err(Refusal::Bind)?;
-            opened.insert(listener.bind.clone(), sockets);
-            real.push((listener.bind.clone(), Bound { real: address, open: Arc::default() }));
+            opened.insert(listener.place(), sockets);
+            real.push((listener.place(), Bound { real: address, open: Arc::default() }));
         }
         self.bound.extend(real);
         Ok(opened)
@@ -369,14 +370,14 @@ impl Control {
         Ok(())
     }
 
-    async fn commit(&self, snapshot: &Arc<Snapshot>, sockets: &mut HashMap<Address, Vec<Listening>>, log: &LogPlan) {
+    async fn commit(&self, snapshot: &Arc<Snapshot>, sockets: &mut HashMap<Place, Vec<Listening>>, log: &LogPlan) {
         let mut answers = Vec::new();
         for worker in &self.workers {
             let doors = snapshot.plan.listeners.iter().map(|listener| DoorPlan {
                 id: self.ids.listener(&listener.name),
-                address: listener.bind.clone(),
-                listening: sockets.get_mut(&listener.bind).and_then(Vec::pop),
-                open: self.bound.get(&listener.bind).map(|bound| bound.open.clone()).unwrap_or_default(),
+                place: listener.place(),
+                listening: sockets.get_mut(&listener.place()).and_then(Vec::pop),
+                open: self.bound.get(&listener.place()).map(|bound| bound.open.clone()).unwrap_or_default(),
             });
             answers.push(worker.commit(snapshot.number, doors.collect(), log.clone()).await);
         }

@@ -7,12 +7,12 @@ use std::thread::JoinHandle;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::config::diagnostic::Diagnostic;
+use crate::config::plan::Place;
 use crate::limits::MAILBOX_MESSAGES_MAX;
 use crate::listen::bind::Listening;
 use crate::observe::access_log::Format;
 use crate::observe::log_sink::LogSender;
 use crate::snapshot::Snapshot;
-use crate::wire::Address;
 
 /// What a worker may be told.
 pub enum Message {
@@ -32,8 +32,8 @@ pub enum Message {
 pub struct DoorPlan {
     /// The listener's number in the metrics.
     pub id: u32,
-    /// As written; what a door is known by over reloads.
-    pub address: Address,
+    /// What a door is known by over reloads.
+    pub place: Place,
     /// The socket, if it was not open before.
     pub listening: Option<Listening>,
     /// Connections of the listener, process-wide.

@@ -16,7 +16,7 @@ use tokio::task::JoinHandle;
 pub use mailbox::{DoorPlan, LogPlan, Mailbox, Message};
 
 use crate::clock;
-use crate::config::plan;
+use crate::config::plan::{self, Place};
 use crate::drain::{Drain, Level};
 use crate::hook::{Hook, WorkerParts};
 use crate::http::forwarded::Lines;
@@ -54,7 +54,7 @@ struct Worker {
     parts: Rc<Parts>,
     current: RefCell<Option<Rc<Generation>>>,
     prepared: RefCell<Option<Rc<Generation>>>,
-    doors: RefCell<HashMap<Address, OpenDoor>>,
+    doors: RefCell<HashMap<Place, OpenDoor>>,
     drain: Drain,
     addresses: Arc<Addresses>,
 }
@@ -172,8 +172,8 @@ impl Worker {
     /// Stops what is below, and lets go of the doors: they would be waited for.
     fn stop(&self, level: Level) {
         self.drain.stop(level);
-        for address in self.doors.take().into_keys() {
-            close_memory(&address);
+        for place in self.doors.take().into_keys() {
+            close_memory(&place.address);
         }
     }
 
@@ -199,7 +199,7 @@ impl Worker {
         let mut doors = self.doors.take();
         for (index, (plan, listener)) in plans.into_iter().zip(&generation.snapshot.plan.listeners).enumerate() {
             let settings = Rc::new(settings(index, listener, plan.id, &generation));
-            let mut open = match doors.remove(&plan.address) {
+            let mut open = match doors.remove(&plan.place) {
                 Some(open) => {
                     *open.settings.borrow_mut() = settings;
                     open
@@ -213,15 +213,15 @@ impl Worker {
             };
             if let Some(listening) = plan.listening {
                 let door = Rc::new(self.door(&open, plan.open));
-                let accepting = accept::run(listening, memory_name(&plan.address), door);
+                let accepting = accept::run(listening, memory_name(&plan.place.address), door);
                 open.accepting = Some(tokio::task::spawn_local(accepting));
             }
-            kept.insert(plan.address, open);
+            kept.insert(plan.place, open);
         }
         *self.doors.borrow_mut() = kept;
         let mut closing = Vec::new();
-        for (address, gone) in doors {
-            close_memory(&address);
+        for (place, gone) in doors {
+            close_memory(&place.address);
             *gone.standing.borrow_mut() = before.clone().map_or(Standing::Over, Standing::Gone);
             gone.drain.stop(Level::Draining);
             closing.extend(gone.accepting);

@@ -161,6 +161,26 @@ fn listeners_come_and_go() {
 }
 
 #[test]
+fn listeners_on_port_0_have_a_port_each_and_keep_it() {
+    let (origin, other) = (Origin::answering(origin::ok("x")), Origin::answering(origin::ok("y")));
+    let upstreams = format!("{}, {}", at("a", &origin), at("b", &other));
+    let text = |more: &str| config(more, &upstreams, &to("/*", "a"));
+    let answers = |body: &str| {
+        format!("more: {{ bind: \"127.0.0.1:0\", use: [{{ policy: answer, with: {{ status: 200, body: {body} }} }}] }}")
+    };
+    let proxy = Proxy::start(&text(&answers("first")));
+    let (web, more) = (proxy.addr(), proxy.addr_of("more"));
+    assert_ne!(web, more);
+    assert_eq!((client::get(web, "/").text(), client::get(more, "/").text()), ("x".into(), "first".into()));
+    proxy.reload(&text(&answers("second"))).unwrap();
+    assert_eq!((proxy.addr(), proxy.addr_of("more")), (web, more));
+    assert_eq!((client::get(web, "/").text(), client::get(more, "/").text()), ("x".into(), "second".into()));
+    proxy.reload(&text("")).unwrap();
+    assert!(!Client::is_listening(more));
+    assert_eq!(client::get(web, "/").text(), "x");
+}
+
+#[test]
 fn a_listener_that_was_removed_can_be_added_again_at_once() {
     let origin = Origin::answering(origin::ok("x"));
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
@@ -362,9 +382,11 @@ fn an_upstream_that_goes_stays_for_requests_that_have_begun() {
 #[test]
 fn limits_and_names_of_a_listener_that_stays_are_the_new_ones() {
     let origin = Origin::answering(origin::ok("x"));
-    let proxy = Proxy::to(&origin.endpoint());
+    // A port of its own: what is bound to port 0 is known by its name.
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let text = proxy::plain(&origin.endpoint(), "").replace("127.0.0.1:0", &format!("127.0.0.1:{port}"));
+    let proxy = Proxy::start(&text);
     let addr = proxy.addr();
-    let text = proxy::plain(&origin.endpoint(), "");
     let narrow = text.replace("web: {", "renamed: { limits: { connections: 1 },");
     let mut first = Client::connect(addr);
     first.send_request("GET", "/", &[], b"");

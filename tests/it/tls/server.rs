@@ -17,9 +17,8 @@ use crate::harness::{Client, Origin, Proxy, eventually, h2, origin};
 /// Listeners with their `tls:`, everything to one origin.
 fn config(origin: &Origin, listeners: &[(&str, &str)]) -> String {
     let mut text = "version: 1\naccess_log: off\nlisteners:\n".to_owned();
-    for (at, (name, tls)) in (1..).zip(listeners) {
-        // Each has an address of its own: two with port 0 at one address are one to a reload.
-        writeln!(text, "  {name}: {{ bind: \"127.0.0.{at}:0\", tls: {{ {tls} }} }}").unwrap();
+    for (name, tls) in listeners {
+        writeln!(text, "  {name}: {{ bind: \"127.0.0.1:0\", tls: {{ {tls} }} }}").unwrap();
     }
     let endpoint = origin.endpoint();
     write!(text, "upstreams: {{ origin: {{ endpoints: [\"{endpoint}\"] }} }}\nroutes: [{{ to: origin }}]\n").unwrap();
@@ -282,6 +281,7 @@ fn a_renewed_certificate_is_noticed_and_a_broken_one_is_refused() {
     eventually("the new certificate is shown", || shown() == new.der().first().cloned());
     assert_eq!(gets(&mut living, "a.test"), 200);
 }
+
 #[test]
 fn the_end_of_each_certificate_is_told() {
     let folder = Folder::new();
@@ -302,7 +302,6 @@ fn the_end_of_each_certificate_is_told() {
     proxy.reload(&text).unwrap();
     assert_eq!(told(&proxy, "a.pem"), 4_133_980_800);
 }
-
 
 #[test]
 fn http2_is_agreed_by_alpn() {
