@@ -25,6 +25,8 @@ pub struct Head {
     pub(super) present: u32,
     /// From the first field on the arena holds the fields' lines, in order, and nothing else.
     pub(super) untouched: bool,
+    /// So is the start line, and it is as we write it.
+    pub(super) start_kept: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -82,7 +84,16 @@ impl Head {
     pub fn new() -> Self {
         let (bytes, fields) = (Vec::new(), Vec::new());
         let start = Start::Response { status: 0, reason: Range::default() };
-        Self { bytes, fields, start, version: Version::Http11, ended: false, present: 0, untouched: true }
+        Self {
+            bytes,
+            fields,
+            start,
+            version: Version::Http11,
+            ended: false,
+            present: 0,
+            untouched: true,
+            start_kept: false,
+        }
     }
 
     /// A response head of our own.
@@ -122,6 +133,7 @@ impl Head {
         self.fields.clear();
         self.present = 0;
         self.untouched = true;
+        self.start_kept = false;
     }
 
     #[must_use]
@@ -209,6 +221,7 @@ impl Head {
 
     /// Sets the status and forgets the old reason phrase.
     pub fn set_status(&mut self, new: u16) {
+        self.start_kept = false;
         if let Start::Response { status, reason } = &mut self.start {
             *status = new;
             *reason = Range::default();
@@ -219,6 +232,7 @@ impl Head {
     pub fn set_target(&mut self, path_and_query: &str) {
         let new = self.append(path_and_query.as_bytes());
         let len = path_and_query.find('?').unwrap_or(path_and_query.len()) as u32;
+        self.start_kept = false;
         if let Start::Request { target, path_len, .. } = &mut self.start {
             *target = new;
             *path_len = len;
@@ -233,6 +247,7 @@ impl Head {
 
     pub fn set_method(&mut self, name: &str) {
         let new = self.append(name.as_bytes());
+        self.start_kept = false;
         if let Start::Request { method, verb, .. } = &mut self.start {
             (*method, *verb) = (new, Verb::of(name.as_bytes()));
         }
