@@ -151,6 +151,9 @@ pub struct Listener {
     pub failure_pages: Pages,
     /// TLS: certificates, and what is asked of clients. Without it the listener speaks plain HTTP.
     pub tls: Option<Spanned<ListenerTls>>,
+    /// Clients may speak HTTP/2: by TLS where they choose it (ALPN), else where they begin with it (prior knowledge).
+    /// `false`: HTTP/1.1 alone. Default: true.
+    pub http2: Option<bool>,
     /// Trusted neighbours begin with a PROXY header (version 1 or 2), which says who the client is; one that does not is
     /// closed. Others are clients as usual, and a header of theirs is garbage. Default: false.
     pub proxy_protocol: Option<Spanned<bool>>,

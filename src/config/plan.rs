@@ -74,6 +74,7 @@ pub struct Listener {
     pub timeouts: ListenerTimeouts,
     pub limits: ListenerLimits,
     /// Trusted neighbours begin with a PROXY header.
+    pub http2: bool,
     pub proxy_protocol: bool,
     pub chain: Vec<Use>,
     pub failure_pages: Vec<FailurePage>,

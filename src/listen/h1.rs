@@ -53,6 +53,8 @@ pub struct Settings {
     pub lines: Lines,
     pub timeouts: ListenerTimeouts,
     pub trusted: Vec<ipnet::IpNet>,
+    /// Clients may speak HTTP/2.
+    pub http2: bool,
     /// Trusted neighbours say in a PROXY header whom they speak for.
     pub proxy_protocol: bool,
     /// An upstream is told in a PROXY header whom we speak for.
@@ -220,7 +222,8 @@ impl Client {
 
     /// Whether its first line is that of HTTP/2 (RFC 9113 section 3.3: prior knowledge).
     fn speaks_http2(&self) -> bool {
-        matches!(&self.http, Http::One(one) if one.unread().starts_with(&h2::PREFACE[..h2::PREFACE_LINE]))
+        let allowed = self.settings.borrow().http2;
+        allowed && matches!(&self.http, Http::One(one) if one.unread().starts_with(&h2::PREFACE[..h2::PREFACE_LINE]))
     }
 
     #[must_use]

@@ -56,6 +56,7 @@ pub fn door(name: &str, open_max: usize, serve: Serve, drain: Drain) -> Door {
             body: Duration::from_millis(CLIENT_BODY_TIMEOUT_MS),
         },
         trusted: Vec::new(),
+        http2: true,
         proxy_protocol: false,
         announces: false,
         greets: false,

@@ -124,7 +124,8 @@ pub fn compile(plan: Arc<Plan>, number: u64, ids: &mut Ids) -> Result<Arc<Snapsh
 
 fn terms(listener: &plan::Listener, kept: &mut tls::Kept) -> Result<Option<Arc<Terms>>, Vec<Diagnostic>> {
     let Some(written) = &listener.tls else { return Ok(None) };
-    let protocols: Vec<&[u8]> = OFFERED.iter().map(|(name, _)| *name).collect();
+    let may = |protocol| listener.http2 || protocol != crate::listen::Protocol::Http2;
+    let protocols: Vec<&[u8]> = OFFERED.iter().filter(|(_, protocol)| may(*protocol)).map(|(name, _)| *name).collect();
     let clients = written.clients.as_ref();
     let wanted = Wanted {
         pairs: &written.pairs,

@@ -295,6 +295,7 @@ fn settings(index: usize, listener: &plan::Listener, id: u32, generation: &Gener
     let greets = |lane: &Rc<Lane>| connection::speaks(lane, Hook::Connection);
     let tls: Option<Arc<Terms>> = generation.snapshot.tls.get(index).cloned().flatten();
     Settings {
+        http2: listener.http2,
         proxy_protocol: listener.proxy_protocol,
         announces: generation.snapshot.plan.upstreams.iter().any(|upstream| upstream.proxy_protocol.is_some()),
         greets: generation.entry(index).is_some_and(greets),

@@ -33,6 +33,9 @@ pub(crate) fn dump(plan: &Plan) -> String {
         if listener.limits != ListenerLimits::default() {
             let _ = writeln!(out, "  {:?}", listener.limits);
         }
+        if !listener.http2 {
+            let _ = writeln!(out, "  http2 off");
+        }
         if listener.proxy_protocol {
             let _ = writeln!(out, "  proxy_protocol");
         }

@@ -22,6 +22,18 @@ fn a_request_arrives_as_any_other_and_its_response_returns() {
 }
 
 #[test]
+fn a_listener_may_speak_http_1_1_alone() {
+    let origin = Origin::echo();
+    let proxy =
+        Proxy::start(&crate::harness::proxy::plain(&origin.endpoint(), "").replace(":0\"", ":0\", http2: false"));
+    let mut client = crate::harness::Client::connect(proxy.addr());
+    client.send(crate::harness::frames::PREFACE);
+    let response = client.read_response();
+    assert_eq!((response.status, response.field("connection")), (505, Some("close")));
+    assert_eq!(origin.request_count(), 0);
+}
+
+#[test]
 fn streams_of_one_connection_are_served_beside_each_other() {
     let origin = Origin::echo();
     let proxy = Proxy::to(&origin.endpoint());

@@ -1,9 +1,8 @@
 //! A few thousand exchanges of every kind: memory stays flat, and nothing is left open.
 
-use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::net::{SocketAddr, TcpStream};
 
+use crate::harness::program::{Program, free_addr};
 use crate::harness::{Client, Origin, client, eventually, origin};
 
 const ROUNDS: usize = 150;
@@ -64,37 +63,6 @@ fn round(addr: SocketAddr, kept: &mut Client) {
     assert_eq!(tunnel.read_response().status, 101);
     tunnel.send("ping");
     assert_eq!(tunnel.read_exactly(4), b"ping");
-}
-
-/// The program on its own: the actors' memory is not its memory.
-struct Program(Child);
-
-impl Program {
-    fn start(dir: &Path, yaml: &str) -> Program {
-        std::fs::write(dir.join("gatewright.yaml"), yaml).unwrap();
-        let binary = env!("CARGO_BIN_EXE_gatewright");
-        Program(Command::new(binary).arg("run").current_dir(dir).stderr(Stdio::null()).spawn().unwrap())
-    }
-
-    fn resident_bytes(&self) -> usize {
-        let statm = std::fs::read_to_string(format!("/proc/{}/statm", self.0.id())).unwrap();
-        statm.split(' ').nth(1).unwrap().parse::<usize>().unwrap() * 4096
-    }
-
-    fn open_files(&self) -> usize {
-        std::fs::read_dir(format!("/proc/{}/fd", self.0.id())).unwrap().count()
-    }
-}
-
-impl Drop for Program {
-    fn drop(&mut self) {
-        let _ended = self.0.kill();
-        let _reaped = self.0.wait();
-    }
-}
-
-fn free_addr() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
 
 #[test]

@@ -45,6 +45,7 @@ const VALUES: &[(&str, &str)] = &[
     ("listeners.NAME.normalise.encoded_slash", "refuse"),
     ("listeners.NAME.normalise.merge_slashes", "true"),
     ("listeners.NAME.normalise.unreserved", "false"),
+    ("listeners.NAME.http2", "false"),
     ("listeners.NAME.proxy_protocol", "true"),
     ("listeners.NAME.server", "false"),
     ("listeners.NAME.timeouts", "{ head: 5s, idle: 60s }"),

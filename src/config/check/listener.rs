@@ -64,6 +64,7 @@ impl Check<'_> {
                 trusted,
                 rules: Arc::new(rules),
                 timeouts,
+                http2: listener.http2.unwrap_or(true),
                 proxy_protocol: listener.proxy_protocol.as_ref().is_some_and(|wanted| wanted.value),
                 limits,
                 chain,

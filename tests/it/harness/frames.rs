@@ -54,6 +54,8 @@ pub struct Frames {
     pub settings: HashMap<u16, u32>,
     /// Windows are opened again as DATA comes.
     pub generous: bool,
+    /// Pings are answered.
+    pub polite: bool,
     /// WINDOW_UPDATE that came, by stream.
     pub opened: HashMap<u32, u64>,
     pongs: u64,
@@ -119,6 +121,7 @@ impl Frames {
             goaway: None,
             settings: HashMap::new(),
             generous: true,
+            polite: true,
             opened: HashMap::new(),
             pongs: 0,
         }
@@ -284,7 +287,7 @@ impl Frames {
                 }
                 self.try_send(self::frame(SETTINGS, ACK, 0, &[]));
             }
-            PING if frame.flags & ACK == 0 => {
+            PING if frame.flags & ACK == 0 && self.polite => {
                 self.try_send(self::frame(PING, ACK, 0, &frame.payload));
             }
             GOAWAY => {

@@ -299,6 +299,11 @@ fn http2_is_agreed_by_alpn() {
     assert!(client.send(post, &body).unwrap().body.len() > body.len());
     let one = folder.ca.trusting_with(&Wishes { protocols: &["http/1.1"], ..Wishes::default() });
     assert_eq!(Client::tls(proxy.addr(), &one, "a.test").settled().agreed().as_deref(), Some("http/1.1"));
+    // Where HTTP/2 is off, nobody is offered it.
+    let off = config(&origin, &[("web", &format!("certificates: [{a}]"))]).replace("bind:", "http2: false, bind:");
+    let proxy = Proxy::start(&off);
+    let both = folder.ca.trusting_with(&Wishes { protocols: &["h2", "http/1.1"], ..Wishes::default() });
+    assert_eq!(Client::tls(proxy.addr(), &both, "a.test").settled().agreed().as_deref(), Some("http/1.1"));
 }
 
 #[test]
