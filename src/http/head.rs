@@ -4,6 +4,8 @@
 //! policy sets is appended behind. Runs of untouched lines leave in one copy (`h1/write.rs`). Arena and table come from
 //! a pool of the thread and go back to it, so that a plain message allocates nothing.
 
+mod mark;
+
 use std::cell::RefCell;
 
 use super::forwarded::Line;
@@ -11,6 +13,7 @@ use super::name::{FieldName, Known};
 use super::start::Verb;
 pub use super::start::Version;
 use crate::limits::{HEAD_KEPT_BYTES_MAX, HEADS_KEPT};
+pub use mark::Mark;
 
 /// A request's or a response's head.
 #[derive(Debug)]
@@ -60,16 +63,6 @@ pub(super) enum State {
     /// Its value was set anew and lies apart from its name.
     Set,
     Removed,
-}
-
-/// Where a head can be put back to.
-#[derive(Debug, Clone)]
-pub struct Mark {
-    bytes_len: usize,
-    fields: Vec<Field>,
-    start: Start,
-    present: u32,
-    untouched: bool,
 }
 
 thread_local! {
@@ -412,20 +405,6 @@ impl Head {
         }
         self.present &= !known.bit();
         self.untouched = false;
-    }
-
-    /// Where to put the head back to, should a policy fail half-way.
-    #[must_use]
-    pub fn mark(&self) -> Mark {
-        let (start, present, untouched) = (self.start, self.present, self.untouched);
-        Mark { bytes_len: self.bytes.len(), fields: self.fields.clone(), start, present, untouched }
-    }
-
-    /// Undoes every edit since `mark`.
-    pub fn restore(&mut self, mark: &Mark) {
-        self.bytes.truncate(mark.bytes_len);
-        self.fields.clone_from(&mark.fields);
-        (self.start, self.present, self.untouched) = (mark.start, mark.present, mark.untouched);
     }
 
     pub(super) fn live(&self) -> impl Iterator<Item = &Field> {
