@@ -54,6 +54,10 @@ limits! {
     BUFFERS_KEPT: usize = 64;
     /// Large buffers a worker keeps for reuse: 4 MiB.
     BUFFERS_LARGE_KEPT: usize = 16;
+    /// Bytes of one body that `buffer` may hold at most: larger ones belong on a disk, and we use none.
+    BODY_HELD_BYTES_CEILING: usize = 64 * 1024 * 1024;
+    /// Bytes of bodies that one worker holds at once for `buffer`; beyond them bodies stream as if it were off.
+    BODIES_HELD_BYTES_MAX: usize = 256 * 1024 * 1024;
     /// Heads and out-buffers a worker keeps for reuse.
     HEADS_KEPT: usize = 256;
     /// Bytes over which a head's or out-buffer's memory is not kept for reuse.

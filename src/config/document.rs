@@ -3,6 +3,7 @@
 //! Only this room's types and policy options derive `Deserialize`. Nothing is resolved here: names are strings, and a
 //! mistake in one entry leaves the others readable, so that all mistakes are told together.
 
+mod buffer;
 mod tls;
 
 use std::borrow::Cow;
@@ -17,6 +18,7 @@ use super::spanned::{Entries, Spanned};
 use super::units::{Period, Size};
 use crate::limits;
 
+pub use buffer::Buffer;
 pub use tls::{CertificateFiles, ClientCertificate, Demand, ListenerTls, UpstreamTlsTable};
 
 /// A Gatewright configuration.
@@ -143,6 +145,8 @@ pub struct Listener {
     pub timeouts: Option<ListenerTimeouts>,
     /// How much a client may send.
     pub limits: Option<ListenerLimits>,
+    /// Which bodies are held, and how much of them.
+    pub buffer: Option<Buffer>,
     /// Policies of this listener.
     #[serde(default, rename = "use")]
     pub uses: Vec<Spanned<Use>>,
@@ -386,6 +390,8 @@ pub struct Route {
     pub timeouts: Option<Timeouts>,
     /// How much a client may send.
     pub limits: Option<RouteLimits>,
+    /// Which bodies are held, and how much of them.
+    pub buffer: Option<Buffer>,
     /// Plain data for logs and policies.
     #[serde(default)]
     pub metadata: Entries<String>,

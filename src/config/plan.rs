@@ -73,6 +73,7 @@ pub struct Listener {
     pub rules: Arc<http::Rules>,
     pub timeouts: ListenerTimeouts,
     pub limits: ListenerLimits,
+    pub buffer: Buffer,
     /// Trusted neighbours begin with a PROXY header.
     pub http2: bool,
     pub proxy_protocol: bool,
@@ -121,6 +122,15 @@ pub struct ListenerLimits {
     pub requests_per_connection: Option<u32>,
     /// Bytes a second; 0: no such limit.
     pub min_rate: usize,
+}
+
+/// Bytes of bodies that are held; `None`: as the outer one says, at last none.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Buffer {
+    /// Before an endpoint is asked.
+    pub request: Option<u64>,
+    /// Before the client has room for them.
+    pub response: Option<u64>,
 }
 
 /// A named group of endpoints.
@@ -202,6 +212,8 @@ pub struct Route {
     pub timeouts: Timeouts,
     /// Bytes of a request's body; `None`: the listener's limit.
     pub body_max: Option<u64>,
+    /// `None`: the listener's.
+    pub buffer: Buffer,
     pub failure_pages: Vec<FailurePage>,
     pub metadata: BTreeMap<String, String>,
 }

@@ -10,7 +10,7 @@ use std::task::{Context, Poll};
 use super::h2;
 use super::pace::Pace;
 use crate::clock::{self, Alarm};
-use crate::config::plan::{ListenerLimits, ListenerTimeouts};
+use crate::config::plan::{Buffer, ListenerLimits, ListenerTimeouts};
 use crate::drain::{Guard, Level};
 use crate::failure::Reason;
 use crate::hook::ClientFacts;
@@ -46,6 +46,7 @@ pub struct Settings {
     /// Connections it may hold, process-wide.
     pub open_max: usize,
     pub limits: ListenerLimits,
+    pub buffer: Buffer,
     /// The listener's place in the plan that runs.
     pub index: usize,
     pub rules: Arc<Rules>,

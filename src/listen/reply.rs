@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::accept::Door;
 use super::h1::{Client, Serve, Settings};
 use crate::clock;
-use crate::config::plan::{ListenerLimits, ListenerTimeouts};
+use crate::config::plan::{Buffer, ListenerLimits, ListenerTimeouts};
 use crate::drain::{Drain, Level};
 use crate::failure::Reason;
 use crate::http::Rules;
@@ -47,6 +47,7 @@ pub fn door(name: &str, open_max: usize, serve: Serve, drain: Drain) -> Door {
         id: 0,
         open_max,
         limits: ListenerLimits::default(),
+        buffer: Buffer::default(),
         index: 0,
         lines: Lines::new(&rules.forwarded, false),
         rules: Arc::new(rules),

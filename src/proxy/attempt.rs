@@ -1,7 +1,7 @@
 //! Attempts: balance, connect, send, await a head; and the loop that tries again where that is safe.
 
 use super::flow::{Event, ResponseFlow};
-use super::{Exchange, Source, deliver, grpc, reach};
+use super::{Exchange, Source, deliver, gather, grpc, reach};
 use crate::clock::{self, NEVER};
 use crate::failure::{Failure, Reason};
 use crate::hook::{Hook, Verdict};
@@ -17,6 +17,9 @@ use crate::wire::Address;
 /// Obtains a response's head from the upstream that was chosen.
 pub(super) async fn run(exchange: &mut Exchange) -> Result<(), Failure> {
     settle_upstream(exchange)?;
+    if exchange.flows.limits.gather_max > 0 {
+        Box::pin(gather::request(exchange)).await?;
+    }
     loop {
         let outcome = one(exchange).await;
         let id = exchange.upstream.as_ref().map_or(u32::MAX, |upstream| upstream.id.0);

@@ -170,7 +170,7 @@ fn queue_head(exchange: &mut Exchange, keep: bool) -> Length {
             exchange.source = Source::Own(Vec::new());
         }
         source => {
-            flows.response = ResponseFlow::Body { chunked: length == Length::Chunked };
+            flows.settle(length == Length::Chunked);
             exchange.source = source;
         }
     }
@@ -189,7 +189,7 @@ async fn break_off(exchange: &mut Exchange, failure: &Failure, length: Length) -
         // Where the close is what ends a body, an orderly one would say that this was all of it.
         return if length == Length::Close { Ending::Reset } else { Ending::Close };
     }
-    exchange.flows.response = ResponseFlow::Ended;
+    exchange.flows.cut_down();
     exchange.flows.limits.total_at = clock::NEVER;
     let flushed = exchange.flows.event(&mut exchange.response).await;
     if length == Length::Close || flushed.is_err() { Ending::Reset } else { Ending::Close }
@@ -202,8 +202,7 @@ async fn break_off_stream(exchange: &mut Exchange, failure: &Failure, code: Opti
         exchange.flows.client.http.reset(code);
         return Ending::Close;
     };
-    exchange.flows.client.http.queue_end(true, Some(&words));
-    exchange.flows.response = ResponseFlow::Ended;
+    exchange.flows.pass_down(Piece::End(Some(Box::new(words))));
     exchange.flows.limits.total_at = clock::NEVER;
     let flushed = exchange.flows.event(&mut exchange.response).await;
     if flushed.is_err() { Ending::Reset } else { Ending::Close }
@@ -219,7 +218,7 @@ fn give_back_upstream(exchange: &mut Exchange) {
     let request = &exchange.flows.request;
     let http = &upstream.http;
     let clean = http.is_body_done() && http.is_flushed() && !http.has_unread() && !http.has_ended();
-    if persistent && !upstream.private && clean && request.read && !request.refused {
+    if persistent && !upstream.private && clean && request.is_passed() && !request.refused {
         exchange.parts.pool.put(upstream);
     }
 }

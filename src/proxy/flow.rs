@@ -5,6 +5,7 @@
 
 use std::task::{Context, Poll};
 
+use super::gather::Gathered;
 use crate::clock::{self, NEVER};
 use crate::drain::Level;
 use crate::failure::{Failure, Reason};
@@ -20,17 +21,21 @@ pub(super) struct Flows {
     pub(super) upstream: Option<Box<Connection>>,
     pub(super) request: RequestFlow,
     pub(super) response: ResponseFlow,
+    /// What of the response's body was read before the client had room for it, where that is asked for.
+    pub(super) ahead: Option<Box<Gathered>>,
     /// Milliseconds of the clock at which the client waits no longer for 100 (Continue).
     pub(super) continue_at: u64,
     pub(super) limits: Deadlines,
     moved: Moved,
     /// A source was not polled because its sink was full.
-    skipped: bool,
+    pub(super) skipped: bool,
 }
 
 /// The request's body on its way upstream.
 #[derive(Debug, Default)]
 pub(super) struct RequestFlow {
+    /// What of it was read before an endpoint was asked, where that is asked for.
+    pub(super) gathered: Option<Box<Gathered>>,
     /// Chunked towards the upstream.
     pub(super) chunked: bool,
     /// Its last byte has been read.
@@ -67,6 +72,10 @@ pub(super) struct Deadlines {
     pub(super) total_at: u64,
     /// Bytes of a request's body.
     pub(super) body_max: u64,
+    /// Bytes of a request's body that are read before an endpoint is asked; 0: none.
+    pub(super) gather_max: u64,
+    /// Bytes of a response's body that are read ahead of the client; 0: none.
+    pub(super) ahead_max: u64,
     /// Bytes that a client must move within a window while it is waited for; 0: none.
     pub(super) window_bytes: u64,
 }
@@ -111,6 +120,8 @@ impl Flows {
             upstream_idle_ms: NEVER,
             total_at: NEVER,
             body_max: u64::MAX,
+            gather_max: 0,
+            ahead_max: 0,
             window_bytes,
         };
         let now = clock::now();
@@ -120,6 +131,7 @@ impl Flows {
             upstream: None,
             request: RequestFlow::default(),
             response: ResponseFlow::Idle,
+            ahead: None,
             continue_at: NEVER,
             limits,
             moved,
@@ -140,6 +152,9 @@ impl Flows {
         self.request.refused = false;
         self.moved.upstream_at = clock::now();
         self.moved.upstream_bytes = 0;
+        if let Some(gathered) = &mut self.request.gathered {
+            gathered.rewind();
+        }
     }
 
     /// Whether the last byte of the response's body has been read.
@@ -150,7 +165,8 @@ impl Flows {
     /// Whether upstream has been sent all there is, and has said all it will.
     pub(super) fn has_exchanged_all(&self) -> bool {
         let flushed = self.upstream.as_ref().is_some_and(|upstream| upstream.http.is_flushed());
-        self.response == ResponseFlow::Ended && self.request.read && flushed
+        let read = self.response == ResponseFlow::Ended || self.ahead.as_ref().is_some_and(|ahead| ahead.is_whole());
+        read && self.request.is_passed() && flushed
     }
 
     /// Queues a part of the request's body upstream.
@@ -167,6 +183,11 @@ impl Flows {
     /// Queues a part of the response's body for the client.
     pub(super) fn pass_down(&mut self, piece: Piece) {
         let ResponseFlow::Body { chunked } = self.response else { return };
+        if let Some(ahead) = &mut self.ahead
+            && !(ahead.is_empty() && self.client.http.has_room())
+        {
+            return ahead.push(piece);
+        }
         match piece {
             Piece::Chunk(chunk) => self.client.http.queue_chunk(chunk, chunked),
             Piece::End(trailers) => {
@@ -179,6 +200,12 @@ impl Flows {
     fn poll_event(&mut self, cx: &mut Context<'_>, response: &mut Head) -> Poll<Result<Event, Failure>> {
         loop {
             self.skipped = false;
+            if self.request.gathered.is_some() {
+                self.feed();
+            }
+            if self.ahead.is_some() {
+                self.pour();
+            }
             if let Poll::Ready(event) = self.poll_response(cx, response) {
                 return Poll::Ready(event);
             }
@@ -191,6 +218,11 @@ impl Flows {
             }
             if wrote && self.skipped {
                 continue;
+            }
+            if self.ahead.is_some()
+                && let Poll::Ready(event) = self.poll_ahead(cx)
+            {
+                return Poll::Ready(event);
             }
             if !self.wants_request()
                 && let Poll::Ready(error) = self.client.http.poll_watch(cx)
@@ -230,8 +262,10 @@ impl Flows {
         if !self.wants_request() {
             return Poll::Pending;
         }
-        let Some(upstream) = &mut self.upstream else { return Poll::Pending };
-        if !self.request.refused && !upstream.http.has_room() {
+        if let Some(upstream) = &self.upstream
+            && !self.request.refused
+            && (self.request.gathered.is_some() || !upstream.http.has_room())
+        {
             self.skipped = true;
             return Poll::Pending;
         }
@@ -261,7 +295,15 @@ impl Flows {
 
     /// Whether the request's body is read; if not, the client is only watched.
     fn wants_request(&self) -> bool {
-        !self.request.read && self.response != ResponseFlow::Ended && self.upstream.is_some()
+        !self.request.read && self.response != ResponseFlow::Ended && self.has_request_sink()
+    }
+
+    fn has_request_sink(&self) -> bool {
+        self.upstream.is_some() || self.request.gathered.as_ref().is_some_and(|gathered| gathered.wants_more())
+    }
+
+    fn has_response_sink(&self) -> bool {
+        self.client.http.has_room() || self.ahead.as_ref().is_some_and(|ahead| ahead.has_room())
     }
 
     /// Writes to both sides; says whether anything that was queued has left.
@@ -322,7 +364,7 @@ impl Flows {
             ResponseFlow::Head if self.upstream_has_turn() => {
                 consider(self.moved.upstream_at.saturating_add(limits.first_byte_ms), Reason::FirstByteTimeout);
             }
-            ResponseFlow::Body { .. } if self.client.http.has_room() => {
+            ResponseFlow::Body { .. } if self.has_response_sink() => {
                 consider(self.moved.upstream_at.saturating_add(limits.upstream_idle_ms), Reason::UpstreamIdleTimeout);
             }
             _ => {}
@@ -331,7 +373,7 @@ impl Flows {
         if !self.client.http.is_flushed() {
             consider(silent_at, Reason::ClientStalled);
             consider(self.moved.window_end(limits.window_bytes), Reason::ClientSlow);
-        } else if !self.request.read && self.upstream.is_some() && !self.skipped && self.continue_at == NEVER {
+        } else if !self.request.read && self.has_request_sink() && !self.skipped && self.continue_at == NEVER {
             consider(silent_at, Reason::BodyTimeout);
             consider(self.moved.window_end(limits.window_bytes), Reason::ClientSlow);
         } else {
@@ -356,6 +398,15 @@ impl Flows {
         if upstream != self.moved.upstream_bytes {
             (self.moved.upstream_bytes, self.moved.upstream_at) = (upstream, clock::now());
         }
+    }
+}
+
+// === impl RequestFlow ===
+
+impl RequestFlow {
+    /// Whether all of it has been queued upstream.
+    pub(super) fn is_passed(&self) -> bool {
+        self.read && self.gathered.as_ref().is_none_or(|gathered| gathered.is_passed())
     }
 }
 
@@ -386,7 +437,7 @@ fn no_head(error: ReadError) -> Failure {
     }
 }
 
-fn no_body(error: ReadError) -> Failure {
+pub(super) fn no_body(error: ReadError) -> Failure {
     match error {
         ReadError::Closed | ReadError::Truncated => Failure::new(Reason::UpstreamTruncated),
         ReadError::Io(error) => Failure::with(Reason::UpstreamTruncated, error),

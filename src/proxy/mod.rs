@@ -5,6 +5,7 @@ mod attempt;
 pub mod connection;
 mod deliver;
 mod flow;
+mod gather;
 mod grpc;
 pub mod lifecycle;
 mod look;
@@ -239,10 +240,14 @@ impl Exchange {
             self.active = lane.active(&self.request);
             self.lane = Some(lane.clone());
         }
-        let body_max = generation.snapshot.plan.routes.get(route.index).and_then(|route| route.body_max);
-        let body_max = body_max.or(self.settings.limits.body).unwrap_or(u64::MAX);
+        let (own, outer) = (generation.snapshot.plan.routes.get(route.index), &self.settings);
+        let body_max = own.and_then(|route| route.body_max).or(outer.limits.body).unwrap_or(u64::MAX);
+        let buffer = own.map(|route| route.buffer).unwrap_or_default();
         self.route = Some(route.clone());
-        self.flows.limits.body_max = body_max;
+        let limits = &mut self.flows.limits;
+        limits.body_max = body_max;
+        limits.gather_max = buffer.request.or(outer.buffer.request).unwrap_or(0);
+        limits.ahead_max = buffer.response.or(outer.buffer.response).unwrap_or(0);
         match &self.admitted {
             Some(Admitted { length: Length::Exactly(bytes), .. }) if *bytes > body_max => {
                 Err(Reason::BodyTooLarge.into())

@@ -303,6 +303,7 @@ fn settings(index: usize, listener: &plan::Listener, id: u32, generation: &Gener
         id,
         open_max: listener.limits.connections.unwrap_or(LISTENER_CONNECTIONS_MAX),
         limits: listener.limits,
+        buffer: listener.buffer,
         name: listener.name.as_str().into(),
         rules: listener.rules.clone(),
         lines: Lines::new(&listener.rules.forwarded, listener.tls.is_some()),

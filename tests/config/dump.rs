@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use gatewright::config::plan::{
-    Balance, FailurePage, HostPattern, ListenerLimits, Match, PathPattern, Plan, Segment, Timeouts, Use,
+    Balance, Buffer, FailurePage, HostPattern, ListenerLimits, Match, PathPattern, Plan, Segment, Timeouts, Use,
 };
 use gatewright::config::scalar::Environment;
 use gatewright::http::Server;
@@ -49,6 +49,7 @@ pub(crate) fn dump(plan: &Plan) -> String {
                 let _ = writeln!(out, "    clients {demand:?} by {count} authorities, told {}", clients.headers);
             }
         }
+        buffer(&mut out, &listener.buffer);
         chain(&mut out, "  use", &listener.chain);
         pages(&mut out, &listener.failure_pages);
     }
@@ -84,6 +85,7 @@ pub(crate) fn dump(plan: &Plan) -> String {
         if let Some(max) = route.body_max {
             let _ = writeln!(out, "  body {max}");
         }
+        buffer(&mut out, &route.buffer);
         pages(&mut out, &route.failure_pages);
         for (key, value) in &route.metadata {
             let _ = writeln!(out, "  metadata {key}={value:?}");
@@ -96,6 +98,12 @@ pub(crate) fn dump(plan: &Plan) -> String {
 fn timeouts(out: &mut String, timeouts: &Timeouts) {
     if *timeouts != Timeouts::default() {
         let _ = writeln!(out, "  {timeouts:?}");
+    }
+}
+
+fn buffer(out: &mut String, buffer: &Buffer) {
+    if *buffer != Buffer::default() {
+        let _ = writeln!(out, "  {buffer:?}");
     }
 }
 

@@ -13,6 +13,7 @@
 mod actors;
 mod addresses;
 mod admin;
+mod buffering;
 mod drain;
 mod entering;
 mod failure_pages;

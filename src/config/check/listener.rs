@@ -13,6 +13,7 @@ use super::super::network::network;
 use super::super::plan;
 use super::super::shapes::Via;
 use super::super::spanned::Spanned;
+use super::super::units::Size;
 use super::chain::Place;
 use super::{Check, clamp};
 use crate::http::forwarded::Forwarded;
@@ -53,6 +54,7 @@ impl Check<'_> {
                 self.report(nobody.at(&wanted.span, "and `trusted` names none").help(help));
             }
             let limits = listener_limits(listener.limits.as_ref());
+            let buffer = self.buffer(listener.buffer.as_ref());
             let chain = self.chain(&listener.uses, Place::Listener).uses;
             let failure_pages = self.pages(&listener.failure_pages);
             let tls = listener.tls.as_ref().and_then(|tls| self.listener_tls(&tls.value));
@@ -67,6 +69,7 @@ impl Check<'_> {
                 http2: listener.http2.unwrap_or(true),
                 proxy_protocol: listener.proxy_protocol.as_ref().is_some_and(|wanted| wanted.value),
                 limits,
+                buffer,
                 chain,
                 failure_pages,
                 tls,
@@ -212,6 +215,20 @@ impl Check<'_> {
             idle: idle.unwrap_or(Duration::from_millis(limits::CLIENT_IDLE_TIMEOUT_MS)),
             body: body.unwrap_or(Duration::from_millis(limits::CLIENT_BODY_TIMEOUT_MS)),
         }
+    }
+
+    pub(super) fn buffer(&mut self, written: Option<&document::Buffer>) -> plan::Buffer {
+        let Some(written) = written else { return plan::Buffer::default() };
+        let mut bytes = |size: Option<&Spanned<Size>>| {
+            let size = size?;
+            let ceiling = limits::BODY_HELD_BYTES_CEILING;
+            if size.value.0 > ceiling {
+                let message = format!("at most {ceiling} bytes of a body are held");
+                self.bad_value(&size.span, message, "what is longer than the buffer streams on");
+            }
+            Some(size.value.0 as u64)
+        };
+        plan::Buffer { request: bytes(written.request.as_ref()), response: bytes(written.response.as_ref()) }
     }
 }
 

@@ -71,6 +71,7 @@ impl Check<'_> {
             }
         };
         let timeouts = self.timeouts(route.timeouts.as_ref());
+        let buffer = self.buffer(route.buffer.as_ref());
         let failure_pages = self.pages(&route.failure_pages);
         let metadata: BTreeMap<String, String> =
             route.metadata.0.iter().map(|(key, value)| (key.value.clone(), value.clone())).collect();
@@ -86,6 +87,7 @@ impl Check<'_> {
             to,
             timeouts,
             body_max: route.limits.as_ref().and_then(|limits| limits.body.as_ref()).map(|max| max.value.0 as u64),
+            buffer,
             failure_pages,
             metadata,
         })

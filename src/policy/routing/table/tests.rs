@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::config::diagnostic::Span;
-use crate::config::plan::{Match, PathPattern, Segment, Target, Timeouts, ValuePattern};
+use crate::config::plan::{Buffer, Match, PathPattern, Segment, Target, Timeouts, ValuePattern};
 use crate::http::name::{FieldName, Known};
 use crate::policy::fake::Fake;
 
@@ -65,6 +65,7 @@ fn route(name: &str, matching: Match) -> Route {
         to,
         timeouts,
         body_max: None,
+        buffer: Buffer::default(),
         failure_pages,
         metadata: Default::default(),
     }
