@@ -14,6 +14,8 @@ pub struct Chain {
     seats: Vec<Seat>,
     /// For each hook a bit for each seat whose policy speaks there.
     speaking: [u64; HOOKS],
+    /// For each hook a bit for each seat whose policy may wait there.
+    waiting: [u64; HOOKS],
 }
 
 /// A policy's place in a chain.
@@ -23,6 +25,15 @@ pub struct Seat {
     pub name: Arc<str>,
     /// Run and count, do not obey.
     pub observe: bool,
+}
+
+/// One hook's way through the seats.
+struct Round<'a> {
+    seats: &'a [Seat],
+    row: &'static Row,
+    /// A bit for each seat that has not spoken.
+    left: u64,
+    last: Option<u16>,
 }
 
 /// What came of asking a chain, and who said it.
@@ -38,13 +49,14 @@ impl Chain {
     /// A chain of at most 64 seats; `config` has checked the number.
     #[must_use]
     pub fn new(seats: Vec<Seat>) -> Self {
-        let mut speaking = [0; HOOKS];
+        let (mut speaking, mut waiting) = ([0; HOOKS], [0; HOOKS]);
         for (index, seat) in seats.iter().enumerate().take(u64::BITS as usize) {
             for hook in seat.policy.hooks().iter() {
                 speaking[hook as usize] |= 1 << index;
+                waiting[hook as usize] |= u64::from(seat.policy.waits(hook)) << index;
             }
         }
-        Self { seats, speaking }
+        Self { seats, speaking, waiting }
     }
 
     /// Whether a policy among the `active` seats speaks at this hook.
@@ -64,49 +76,97 @@ impl Chain {
         self.seats.iter().fold(HookSet::EMPTY, |set, seat| set.and(seat.policy.hooks()))
     }
 
-    /// Runs a hook over the `active` seats, by the kind of the hook. `on_edit` is told before a policy may write, so
-    /// that its edits can be undone (`SendAsIs`, `observe`).
-    pub async fn run(&self, hook: Hook, view: &mut dyn View, active: u64) -> Result<Said, Failure> {
-        let row = hook.row();
-        let mut left = self.speaking[hook as usize] & active;
-        let mut last = None;
-        while left != 0 {
-            let index = if row.outward { 63 - left.leading_zeros() } else { left.trailing_zeros() };
-            left &= !(1 << index);
-            let Some(seat) = self.seats.get(index as usize) else { break };
-            view.enter(row, index as u16);
-            if seat.observe {
-                view.observe(true);
-            }
-            let outcome = match seat.policy.call(hook, view) {
-                Step::Now(outcome) => outcome,
-                Step::Later(mut future) if row.wait == Wait::No => poll_once(&mut future),
-                Step::Later(future) => future.await,
-            };
-            last = Some(index as u16);
-            if seat.observe {
-                would(view, seat, &outcome);
-            }
-            if seat.observe || (outcome.is_err() && row.on_failure == OnFailure::SendAsIs) {
-                view.undo();
-            }
-            match settle(row, seat, outcome)? {
-                Verdict::Pass => {}
-                verdict if row.kind == Kind::Look => drop(verdict),
-                verdict => return Ok(Said { verdict, seat: last }),
-            }
-        }
-        Ok(Said { verdict: Verdict::Pass, seat: last })
+    /// Whether none of the `active` seats may wait at this hook: [`Chain::run_now`] will do.
+    #[must_use]
+    pub fn is_immediate(&self, hook: Hook, active: u64) -> bool {
+        self.waiting[hook as usize] & active == 0
     }
 
-    /// [`Chain::run`] for hooks that may not wait: it never does.
-    pub fn run_now(&self, hook: Hook, view: &mut dyn View, active: u64) -> Result<Said, Failure> {
-        debug_assert_eq!(hook.row().wait, Wait::No);
-        let mut run = std::pin::pin!(self.run(hook, view, active));
-        match run.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
-            Poll::Ready(said) => said,
-            Poll::Pending => Err(Failure::new(Reason::MayNotWait)),
+    /// Runs a hook over the `active` seats, by the kind of the hook.
+    pub async fn run(&self, hook: Hook, view: &mut dyn View, active: u64) -> Result<Said, Failure> {
+        let mut round = Round::new(self, hook, active);
+        while let Some(seat) = round.enter(view) {
+            let outcome = match seat.policy.call(hook, view) {
+                Step::Now(outcome) => outcome,
+                Step::Later(mut future) if round.row.wait == Wait::No => poll_once(&mut future),
+                Step::Later(future) => future.await,
+            };
+            match round.leave(seat, view, outcome)? {
+                Verdict::Pass => {}
+                verdict => return Ok(Said { verdict, seat: round.last }),
+            }
         }
+        Ok(Said { verdict: Verdict::Pass, seat: round.last })
+    }
+
+    /// [`Chain::run`] where nobody may wait.
+    pub fn run_now(&self, hook: Hook, view: &mut dyn View, active: u64) -> Result<Said, Failure> {
+        let mut round = Round::new(self, hook, active);
+        while let Some(seat) = round.enter(view) {
+            let outcome = match seat.policy.call(hook, view) {
+                Step::Now(outcome) => outcome,
+                Step::Later(mut future) => poll_once(&mut future),
+            };
+            match round.leave(seat, view, outcome)? {
+                Verdict::Pass => {}
+                verdict => return Ok(Said { verdict, seat: round.last }),
+            }
+        }
+        Ok(Said { verdict: Verdict::Pass, seat: round.last })
+    }
+}
+
+// === impl Round ===
+
+impl<'a> Round<'a> {
+    #[inline]
+    fn new(chain: &'a Chain, hook: Hook, active: u64) -> Self {
+        let left = chain.speaking[hook as usize] & active;
+        Self { seats: &chain.seats, row: hook.row(), left, last: None }
+    }
+
+    /// The next seat, which the view is told of.
+    #[inline]
+    fn enter(&mut self, view: &mut dyn View) -> Option<&'a Seat> {
+        if self.left == 0 {
+            return None;
+        }
+        let index = if self.row.outward { 63 - self.left.leading_zeros() } else { self.left.trailing_zeros() };
+        self.left &= !(1 << index);
+        let seat = self.seats.get(index as usize)?;
+        self.last = Some(index as u16);
+        view.enter(self.row, index as u16);
+        if seat.observe {
+            view.observe(true);
+        }
+        Some(seat)
+    }
+
+    /// What came of it; [`Verdict::Pass`]: the round goes on.
+    #[inline]
+    fn leave(&self, seat: &Seat, view: &mut dyn View, outcome: Outcome) -> Outcome {
+        match outcome {
+            Ok(Verdict::Pass) if !seat.observe => Ok(Verdict::Pass),
+            Ok(verdict)
+                if !seat.observe && self.row.kind != Kind::Look && self.row.verdict_bits & verdict.bit() != 0 =>
+            {
+                Ok(verdict)
+            }
+            outcome => self.leave_slowly(seat, view, outcome),
+        }
+    }
+
+    /// [`Round::leave`] after a failure, a verdict that is none of the hook's, or where nobody has a say.
+    #[inline(never)]
+    fn leave_slowly(&self, seat: &Seat, view: &mut dyn View, outcome: Outcome) -> Outcome {
+        if seat.observe {
+            would(view, seat, &outcome);
+        }
+        if seat.observe || (outcome.is_err() && self.row.on_failure == OnFailure::SendAsIs) {
+            view.undo();
+        }
+        let verdict = settle(self.row, seat, outcome)?;
+        Ok(if self.row.kind == Kind::Look { Verdict::Pass } else { verdict })
     }
 }
 

@@ -58,6 +58,12 @@ pub trait Policy {
         Taking::Chunks
     }
 
+    /// Whether its step may be a [`Step::Later`]; one that never is costs no future.
+    fn waits(&self, hook: Hook) -> bool {
+        let _ = hook;
+        true
+    }
+
     fn call<'a>(&'a self, hook: Hook, view: &'a mut dyn View) -> Step<'a>;
 }
 

@@ -4,6 +4,8 @@
 //! policy sets is appended behind. Runs of untouched lines leave in one copy (`h1/write.rs`). Arena and table come from
 //! a pool of the thread and go back to it, so that a plain message allocates nothing.
 
+mod mark;
+
 use std::cell::RefCell;
 
 use super::forwarded::Line;
@@ -11,6 +13,7 @@ use super::name::{FieldName, Known};
 use super::start::Verb;
 pub use super::start::Version;
 use crate::limits::{HEAD_KEPT_BYTES_MAX, HEADS_KEPT};
+pub use mark::Mark;
 
 /// A request's or a response's head.
 #[derive(Debug)]
@@ -25,6 +28,8 @@ pub struct Head {
     pub(super) present: u32,
     /// From the first field on the arena holds the fields' lines, in order, and nothing else.
     pub(super) untouched: bool,
+    /// So is the start line, and it is as we write it.
+    pub(super) start_kept: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -60,16 +65,6 @@ pub(super) enum State {
     Removed,
 }
 
-/// Where a head can be put back to.
-#[derive(Debug, Clone)]
-pub struct Mark {
-    bytes_len: usize,
-    fields: Vec<Field>,
-    start: Start,
-    present: u32,
-    untouched: bool,
-}
-
 thread_local! {
     static POOL: RefCell<Vec<(Vec<u8>, Vec<Field>)>> = const { RefCell::new(Vec::new()) };
 }
@@ -82,7 +77,16 @@ impl Head {
     pub fn new() -> Self {
         let (bytes, fields) = (Vec::new(), Vec::new());
         let start = Start::Response { status: 0, reason: Range::default() };
-        Self { bytes, fields, start, version: Version::Http11, ended: false, present: 0, untouched: true }
+        Self {
+            bytes,
+            fields,
+            start,
+            version: Version::Http11,
+            ended: false,
+            present: 0,
+            untouched: true,
+            start_kept: false,
+        }
     }
 
     /// A response head of our own.
@@ -122,6 +126,7 @@ impl Head {
         self.fields.clear();
         self.present = 0;
         self.untouched = true;
+        self.start_kept = false;
     }
 
     #[must_use]
@@ -209,6 +214,7 @@ impl Head {
 
     /// Sets the status and forgets the old reason phrase.
     pub fn set_status(&mut self, new: u16) {
+        self.start_kept = false;
         if let Start::Response { status, reason } = &mut self.start {
             *status = new;
             *reason = Range::default();
@@ -219,6 +225,7 @@ impl Head {
     pub fn set_target(&mut self, path_and_query: &str) {
         let new = self.append(path_and_query.as_bytes());
         let len = path_and_query.find('?').unwrap_or(path_and_query.len()) as u32;
+        self.start_kept = false;
         if let Start::Request { target, path_len, .. } = &mut self.start {
             *target = new;
             *path_len = len;
@@ -233,6 +240,7 @@ impl Head {
 
     pub fn set_method(&mut self, name: &str) {
         let new = self.append(name.as_bytes());
+        self.start_kept = false;
         if let Start::Request { method, verb, .. } = &mut self.start {
             (*method, *verb) = (new, Verb::of(name.as_bytes()));
         }
@@ -397,20 +405,6 @@ impl Head {
         }
         self.present &= !known.bit();
         self.untouched = false;
-    }
-
-    /// Where to put the head back to, should a policy fail half-way.
-    #[must_use]
-    pub fn mark(&self) -> Mark {
-        let (start, present, untouched) = (self.start, self.present, self.untouched);
-        Mark { bytes_len: self.bytes.len(), fields: self.fields.clone(), start, present, untouched }
-    }
-
-    /// Undoes every edit since `mark`.
-    pub fn restore(&mut self, mark: &Mark) {
-        self.bytes.truncate(mark.bytes_len);
-        self.fields.clone_from(&mark.fields);
-        (self.start, self.present, self.untouched) = (mark.start, mark.present, mark.untouched);
     }
 
     pub(super) fn live(&self) -> impl Iterator<Item = &Field> {

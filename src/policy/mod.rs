@@ -292,6 +292,10 @@ impl<P: Policy> Policy for Alive<P> {
         self.0.taking(hook)
     }
 
+    fn waits(&self, hook: Hook) -> bool {
+        self.0.waits(hook)
+    }
+
     fn call<'a>(&'a self, hook: Hook, view: &'a mut dyn View) -> Step<'a> {
         self.0.call(hook, view)
     }

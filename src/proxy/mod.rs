@@ -168,6 +168,9 @@ impl Exchange {
 
     /// Asks, edits or looks, by the kind of the hook: the exchange's chain, then the upstream's at its own hooks.
     async fn ask(&mut self, hook: Hook) -> Result<Verdict, Failure> {
+        if self.is_immediate(hook) {
+            return self.ask_now(hook);
+        }
         if let Some(lane) = self.lane.clone() {
             let active = self.active;
             let said = lane.chain.run(hook, self, active).await?;
@@ -183,7 +186,13 @@ impl Exchange {
         Ok(Verdict::Pass)
     }
 
-    /// [`Exchange::ask`] for hooks that may not wait.
+    /// Whether nobody who speaks at this hook may wait.
+    fn is_immediate(&self, hook: Hook) -> bool {
+        let lane = self.lane.as_ref().is_none_or(|lane| lane.chain.is_immediate(hook, self.active));
+        lane && self.upstream.as_ref().is_none_or(|up| up.lane.chain.is_immediate(hook, self.upstream_active))
+    }
+
+    /// [`Exchange::ask`] for hooks that may not wait, and where nobody does.
     fn ask_now(&mut self, hook: Hook) -> Result<Verdict, Failure> {
         if let Some(lane) = self.lane.clone()
             && lane.chain.speaks(hook, self.active)

@@ -63,6 +63,7 @@ pub fn request(bytes: &[u8], fields_max: usize, head: &mut Head) -> Result<Optio
         None => return Ok(None),
     }
     let Some((version, fields_at)) = version(bytes, target_end + 1)? else { return Ok(None) };
+    head.start_kept = bytes.get(fields_at - 3) == Some(&b'1'); // of HTTP/1.1
     let method = Range { at: 0, len: method_end as u32 };
     let target = Range { at: target_at as u32, len: (target_end - target_at) as u32 };
     let verb = Verb::of(bytes.get(..method_end).unwrap_or_default());
@@ -94,6 +95,7 @@ pub fn response(bytes: &[u8], fields_max: usize, head: &mut Head) -> Result<Opti
         _ => return Err(Reason::BadResponse),
     }
     head.version = if minor == b'0' { Version::Http10 } else { Version::Http11 };
+    head.start_kept = minor == b'1' && reason_end > 13;
     let reason = Range { at: reason_at as u32, len: (reason_end - reason_at) as u32 };
     head.start = Start::Response { status, reason };
     fields(bytes, reason_end + 2, fields_max, head)

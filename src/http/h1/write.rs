@@ -30,11 +30,13 @@ pub enum Persistence {
 /// Appends a request head. Framing and connection fields must have been removed (`hop_by_hop`), but for a
 /// Content-Length that agrees with `length`.
 pub fn request(head: &Head, length: Length, persistence: Persistence, trailers_welcome: bool, out: &mut Vec<u8>) {
-    out.extend_from_slice(head.method().as_bytes());
-    out.push(b' ');
-    out.extend_from_slice(head.target_bytes());
-    out.extend_from_slice(b" HTTP/1.1\r\n");
-    fields(head, length, out);
+    if !as_it_came(head, length, out) {
+        out.extend_from_slice(head.method().as_bytes());
+        out.push(b' ');
+        out.extend_from_slice(head.target_bytes());
+        out.extend_from_slice(b" HTTP/1.1\r\n");
+        fields(head, length, out);
+    }
     framing(head, length, out);
     match (persistence, trailers_welcome) {
         (Persistence::Upgrade, _) => out.extend_from_slice(b"connection: upgrade\r\n"),
@@ -47,16 +49,18 @@ pub fn request(head: &Head, length: Length, persistence: Persistence, trailers_w
 
 /// Appends a response head, final or interim.
 pub fn response(head: &Head, length: Length, persistence: Persistence, out: &mut Vec<u8>) {
-    let mut line = *b"HTTP/1.1 000 ";
-    let status = head.status();
-    for (digit, unit) in line[9..12].iter_mut().zip([100, 10, 1]) {
-        *digit += (status / unit % 10) as u8;
+    if !as_it_came(head, length, out) {
+        let mut line = *b"HTTP/1.1 000 ";
+        let status = head.status();
+        for (digit, unit) in line[9..12].iter_mut().zip([100, 10, 1]) {
+            *digit += (status / unit % 10) as u8;
+        }
+        out.extend_from_slice(&line);
+        let reason = head.reason();
+        out.extend_from_slice(if reason.is_empty() { reason_phrase(status).as_bytes() } else { reason });
+        out.extend_from_slice(b"\r\n");
+        fields(head, length, out);
     }
-    out.extend_from_slice(&line);
-    let reason = head.reason();
-    out.extend_from_slice(if reason.is_empty() { reason_phrase(status).as_bytes() } else { reason });
-    out.extend_from_slice(b"\r\n");
-    fields(head, length, out);
     framing(head, length, out);
     out.extend_from_slice(match persistence {
         Persistence::Default => b"\r\n".as_slice(),
@@ -78,8 +82,21 @@ fn framing(head: &Head, length: Length, out: &mut Vec<u8>) {
     }
 }
 
+/// Copies a head that nobody has touched but to add lines; says whether it was one.
+fn as_it_came(head: &Head, length: Length, out: &mut Vec<u8>) -> bool {
+    let whole = head.start_kept && head.untouched && !drops_length(head, length);
+    if whole {
+        out.extend_from_slice(&head.bytes);
+    }
+    whole
+}
+
+fn drops_length(head: &Head, length: Length) -> bool {
+    matches!(length, Length::Chunked | Length::Close) && head.has(Known::ContentLength)
+}
+
 fn fields(head: &Head, length: Length, out: &mut Vec<u8>) {
-    let drop_length = matches!(length, Length::Chunked | Length::Close) && head.has(Known::ContentLength);
+    let drop_length = drops_length(head, length);
     if head.untouched && !drop_length {
         let lines = head.fields.first().and_then(|first| head.bytes.get(first.name_at as usize..));
         return out.extend_from_slice(lines.unwrap_or_default());

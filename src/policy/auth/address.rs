@@ -91,6 +91,10 @@ impl Policy for Addresses {
         HOOKS
     }
 
+    fn waits(&self, _: Hook) -> bool {
+        false
+    }
+
     fn call<'a>(&'a self, hook: Hook, view: &'a mut dyn View) -> Step<'a> {
         let address = match view.client() {
             Ok(client) => client.address(),

@@ -34,6 +34,10 @@ impl Policy for RoundRobin {
         HookSet::of(&[Hook::Balance])
     }
 
+    fn waits(&self, _: Hook) -> bool {
+        false
+    }
+
     fn call<'a>(&'a self, _: Hook, view: &'a mut dyn View) -> Step<'a> {
         Step::Now(self.choose(view))
     }

@@ -14,6 +14,10 @@ impl Policy for Retrying {
         HookSet::of(&[Hook::UpstreamFailure])
     }
 
+    fn waits(&self, _: Hook) -> bool {
+        false
+    }
+
     fn call<'a>(&'a self, _: Hook, view: &'a mut dyn View) -> Step<'a> {
         Step::Now(Ok(if view.may_retry() { Verdict::Retry } else { Verdict::Fail }))
     }

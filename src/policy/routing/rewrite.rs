@@ -98,6 +98,10 @@ impl Policy for Rewrite {
         HOOKS
     }
 
+    fn waits(&self, _: Hook) -> bool {
+        false
+    }
+
     fn call<'a>(&'a self, _: Hook, view: &'a mut dyn View) -> Step<'a> {
         Step::Now(self.rewrite(view))
     }

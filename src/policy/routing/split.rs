@@ -27,6 +27,10 @@ impl Policy for Split {
         HookSet::of(&[Hook::Request])
     }
 
+    fn waits(&self, _: Hook) -> bool {
+        false
+    }
+
     fn call<'a>(&'a self, _: Hook, view: &'a mut dyn View) -> Step<'a> {
         Step::Now(Self::split(view))
     }

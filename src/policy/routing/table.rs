@@ -184,6 +184,10 @@ impl Policy for ByTable {
         HookSet::of(&[Hook::Route])
     }
 
+    fn waits(&self, _: Hook) -> bool {
+        false
+    }
+
     fn call<'a>(&'a self, _: Hook, view: &'a mut dyn View) -> Step<'a> {
         Step::Now(self.choose(view))
     }

@@ -114,6 +114,10 @@ impl Policy for Fixed {
         HOOKS
     }
 
+    fn waits(&self, _: Hook) -> bool {
+        false
+    }
+
     fn call<'a>(&'a self, _: Hook, view: &'a mut dyn View) -> Step<'a> {
         Step::Now(Ok(Verdict::Answer(Box::new(self.answer(view)))))
     }

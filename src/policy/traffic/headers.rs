@@ -176,6 +176,10 @@ impl Policy for Headers {
         request.and(response)
     }
 
+    fn waits(&self, _: Hook) -> bool {
+        false
+    }
+
     fn call<'a>(&'a self, hook: Hook, view: &'a mut dyn View) -> Step<'a> {
         Step::Now(self.change(hook, view))
     }

@@ -83,6 +83,10 @@ impl Policy for Redirect {
         HOOKS
     }
 
+    fn waits(&self, _: Hook) -> bool {
+        false
+    }
+
     fn call<'a>(&'a self, _: Hook, view: &'a mut dyn View) -> Step<'a> {
         Step::Now(Ok(Verdict::Answer(Box::new(self.answer(view)))))
     }
