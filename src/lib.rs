@@ -36,7 +36,7 @@
 //! | 5 | [`policy`] | the built-in policies |
 //! | 4 | [`hook`] | when policies speak, what they see, what they may say |
 //! | 3 | [`config`], [`share`] | what was written, and what it means; what all workers share and no reload replaces |
-//! | 2 | [`wire`] | TCP, unix sockets, memory; buffers; the HTTP/1.1 codec over them, for both sides |
+//! | 2 | [`wire`] | TCP, unix sockets, memory, TLS; buffers; HTTP/1.1 and HTTP/2 over them, for both sides |
 //! | 1 | [`http`], [`observe`] | the RFCs' rules as pure functions; logs and metrics |
 //! | 0 | [`failure`], [`clock`], [`drain`], [`tls`], and below them [`limits`] | what goes wrong, when, until when; certificates, and what TLS is told |
 //!
@@ -53,14 +53,15 @@
 //! # The life of a request
 //!
 //! 1. [`listen::accept`] takes the connection; the policies that speak at `connection` are asked
-//!    ([`proxy::connection`]); [`listen::h1`] reads one head, by [`wire`]'s codec and [`http::h1`].
+//!    ([`proxy::connection`]), then comes the TLS handshake. [`listen::h1`] reads one head by [`wire`]'s codec and
+//!    [`http::h1`]; by HTTP/2 each stream brings one, and [`http::h2`] makes it the same [`Head`](http::head::Head).
 //! 2. [`worker`] pairs it with its current generation and calls the one function.
 //! 3. [`http::admit`] passes it or gives a [`Reason`](failure::Reason); no hook comes before, none can turn it off.
 //! 4. `route` is asked: the policies of file and listener, at last the [route table](policy::routing::table).
 //! 5. `request` is edited: rewriting, redirects, headers, at last the [split](policy::routing::split).
 //! 6. An attempt: `balance` names an endpoint; hop-by-hop fields go, [forwarded](http::forwarded) fields come;
-//!    [`upstream::pool`] has an idle connection or [`upstream::connect`] dials. A failure asks `upstream_failure`, and
-//!    [`upstream::repeat`] says what may be sent again.
+//!    [`upstream::pool`] has an idle connection, [`upstream::h2`] a stream of one, or [`upstream::connect`] dials. A
+//!    failure asks `upstream_failure`, and [`upstream::repeat`] says what may be sent again.
 //! 7. `upstream_response`, then `response` are edited; a failure or an answer without a body gets its
 //!    [page](proxy::answer) and `failure_page`.
 //! 8. The four flows are polled in one place until the last byte: a source is read only while its sink has room.
