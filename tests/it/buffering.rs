@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use ::h2::server::Builder;
 use bytes::Bytes;
+use gatewright::control::{Ended, Event};
 use http::{HeaderMap, Request, Response};
 
 use crate::harness::h2::{self, push};
@@ -127,6 +128,30 @@ fn limits_and_ends_hold_before_anybody_is_asked() {
     }
     proxy.wait_for_failures("client_closed", 2);
     assert_eq!(origin.connections(), 0);
+}
+
+#[test]
+fn a_body_that_stalls_is_given_up_and_a_drain_waits_for_it() {
+    let origin = Origin::echo();
+    let text = text(&origin.endpoint(), "", "buffer: { request: 1KiB }");
+    let half = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\nExpect: 100-continue\r\n\r\n";
+    let proxy = Proxy::start(&text.replace("bind:", "timeouts: { body: 100ms }, bind:"));
+    let mut client = Client::connect(proxy.addr());
+    client.send(half);
+    let response = client.read_response_to("POST");
+    assert_eq!((response.status, response.interim.len(), origin.connections()), (408, 1, 0));
+    proxy.wait_for_failures("body_timeout", 1);
+
+    let proxy = Proxy::start(&text);
+    let mut client = Client::connect(proxy.addr());
+    client.send(half);
+    assert_eq!(client.read_head().status, 100);
+    proxy.inner.send(Event::Stop);
+    eventually("nobody listens", || !Client::is_listening(proxy.addr()));
+    client.send("body");
+    let response = client.read_response_to("POST");
+    assert_eq!((response.status, response.field("connection")), (200, Some("close")));
+    assert_eq!(proxy.inner.wait(), Ended::Clean);
 }
 
 #[test]
