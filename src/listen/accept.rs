@@ -5,13 +5,14 @@
 
 use std::cell::RefCell;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Poll;
 
+use smallvec::SmallVec;
 use socket2::{SockFilter, SockRef};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 
@@ -218,9 +219,22 @@ pub(super) fn facts(peer: Peer, settings: &Settings) -> ClientFacts {
         tls: None,
     };
     let address = facts.address();
-    facts.address_text = address.to_string().into();
+    facts.address_text = text(address);
     facts.trusted = settings.trusted.iter().any(|net| net.contains(&address));
     facts
+}
+
+/// As it is displayed, without the machinery of that: every connection pays for it.
+fn text(address: IpAddr) -> Box<str> {
+    let IpAddr::V4(four) = address else { return address.to_string().into() };
+    let mut text = SmallVec::<[u8; 16]>::new();
+    for octet in four.octets() {
+        if !text.is_empty() {
+            text.push(b'.');
+        }
+        text.extend_from_slice(itoa::Buffer::new().format(octet).as_bytes());
+    }
+    std::str::from_utf8(&text).unwrap_or_default().into()
 }
 
 // === impl Socket ===
@@ -290,4 +304,17 @@ fn tcp((stream, peer): (TcpStream, SocketAddr)) -> (Wire, Peer) {
 
 fn unix(stream: UnixStream) -> (Wire, Peer) {
     (Wire::Unix(stream), Peer::Unix)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_reads_as_it_is_displayed() {
+        for address in ["0.0.0.0", "127.0.0.1", "255.255.255.255", "10.20.3.104", "::1", "2001:db8::7"] {
+            let parsed: IpAddr = address.parse().unwrap();
+            assert_eq!(&*text(parsed), parsed.to_string());
+        }
+    }
 }
