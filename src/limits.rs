@@ -152,8 +152,14 @@ limits! {
     REQUEST_ID_BYTES_MAX: usize = 128;
     /// Values that policies may put on one exchange.
     VALUES_MAX: usize = 64;
-    /// Bytes of one value.
-    VALUE_BYTES_MAX: usize = 4096;
+    /// Bytes of one value, tables in it with what holds them.
+    VALUE_BYTES_MAX: usize = 8 * 1024;
+    /// Lists and tables that plain data may hold within each other.
+    PLAIN_DEPTH_MAX: usize = 32;
+    /// Bytes of an identity, its claims included: tokens are seldom over 4 KiB.
+    IDENTITY_BYTES_MAX: usize = 32 * 1024;
+    /// Fetches, bodies and timers that one exchange waits for at once.
+    TICKETS_MAX: usize = 32;
     /// Milliseconds a DNS answer is used at least: a zero time to live must not become a query per request.
     RESOLVE_TTL_MIN_MS: u64 = 1_000;
     /// Milliseconds a DNS answer is used at most: a move is noticed within five minutes, whatever the zone says.
