@@ -21,7 +21,7 @@ pub mod render;
 pub mod scalar;
 pub mod schema;
 pub mod shapes;
-mod similar;
+pub mod similar;
 pub mod source;
 pub mod spanned;
 pub mod units;

@@ -27,6 +27,16 @@ static VERDICTS: Noun = Noun {
             .about("At `connection` and `client_hello`: lets the client in.", "local _ = allow()"),
         Member::function("close", "()", "Verdict")
             .about("At `connection` and `client_hello`: closes the connection.", "local _ = close()"),
+        Member::function("fetch", "(upstream: string, request: FetchRequest?)", "(Fetched?, string?)").waits().about(
+            "As `exchange:fetch`, also where there is no exchange: in `load` and timers.",
+            "local _ = fetch('origin')",
+        ),
+        Member::function("fetch_all", "(requests: { FetchRequest })", "{ Fetched | false }")
+            .waits()
+            .about("As `exchange:fetch_all`.", "local _ = fetch_all({ { upstream = 'origin' } })"),
+        Member::function("sleep", "(seconds: number)", "()")
+            .waits()
+            .about("Waits; other exchanges go on.", "sleep(0)"),
         Member::function("print", "(...any)", "()")
             .about("A line in the log at `info`, with policy, hook and request id.", "print('here')"),
     ],

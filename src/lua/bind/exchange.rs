@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use super::super::raw::{Frame, Hosted, Kind, Raise, Ref, Returned};
 use super::super::vm::{self, Vm};
-use super::{Bound, Noun, change, give, metamethod, nobody, plain_at, push_constant, push_maybe, push_plain, refusal};
+use super::{Bound, Noun, change, give, metamethod, nobody, plain_at, push_constant, push_maybe, push_plain, refusal, waiting};
 use crate::hook::{Identity, Plain, slot};
 use crate::limits::PLAIN_ITEMS_MAX;
 
@@ -22,6 +22,8 @@ pub(super) const MEMBERS: &[Bound] = &[
     Bound::field("mine", mine),
     Bound::field("values", |frame| push_constant(frame, Noun::Values)),
     Bound::assignable("identity", identity, set_identity),
+    Bound::method("fetch", |frame| waiting::fetch(frame, 2)),
+    Bound::method("fetch_all", |frame| waiting::fetch_all(frame, 2)),
 ];
 
 /// A policy's own table of one exchange; it goes with the exchange.
@@ -59,19 +61,20 @@ fn route(frame: &mut Frame<'_>) -> Hosted {
 fn upstream(frame: &mut Frame<'_>) -> Hosted {
     give(frame, Noun::Exchange, "upstream", |view, frame| {
         let chosen = view.upstream()?;
-        let name = chosen.and_then(|id| vm::here(|vm| vm.program.upstream_name(id).map(<[u8]>::to_vec)).flatten());
-        push_maybe(frame, name.as_deref());
+        let name = chosen.and_then(|id| view.name_of_upstream(id));
+        push_maybe(frame, name.as_deref().map(str::as_bytes));
         Ok(())
     })
 }
 
 fn choose_upstream(frame: &mut Frame<'_>) -> Hosted {
     let name = super::text_argument(frame, 3, "an upstream's name")?;
-    let id = vm::here(|vm| vm.program.upstream_id(name)).flatten();
-    let Some(id) = id else {
-        return Err(Raise(format!("there is no upstream `{}`", String::from_utf8_lossy(name))));
-    };
-    change(Noun::Exchange, "upstream", |view| view.choose_upstream(id))
+    let shown = String::from_utf8_lossy(name);
+    let granted = vm::here(|vm| vm.program.grants.upstreams.iter().any(|one| **one == *shown)).unwrap_or_default();
+    match slot::with(|view| view.find_upstream(&shown)).flatten() {
+        Some(id) => change(Noun::Exchange, "upstream", |view| view.choose_upstream(id, granted)),
+        None => Err(Raise(format!("there is no upstream `{shown}`"))),
+    }
 }
 
 fn endpoint(frame: &mut Frame<'_>) -> Hosted {

@@ -23,7 +23,7 @@ fn log(frame: &mut Frame<'_>, level: tracing::Level) -> Hosted {
     let message = String::from_utf8_lossy(text_argument(frame, 1, "the message")?).into_owned();
     let fields = match frame.kind(2) {
         Kind::Nil => String::new(),
-        _ => plain_at(frame, 2, &mut PLAIN_ITEMS_MAX.clone())?.to_json(),
+        _ => plain_at(frame, 2, &mut PLAIN_ITEMS_MAX.clone())?.to_json().to_string(),
     };
     write(level, &message, &fields);
     Ok(Returned::Values(0))

@@ -4,11 +4,13 @@ mod client;
 mod endpoints;
 mod exchange;
 mod headers;
+mod json;
 mod log;
 mod plain;
 mod request;
 mod response;
 mod verdicts;
+mod waiting;
 
 use std::collections::HashMap;
 use std::ffi::CStr;
@@ -36,12 +38,16 @@ pub(super) enum Noun {
     Endpoints,
     Endpoint,
     Verdict,
+    Secret,
+    Fetched,
+    /// The piece of a body at hand.
+    Chunk,
     /// What a coroutine yields while the host waits for it.
     Wait,
 }
 
 /// How many nouns there are.
-pub(super) const NOUNS: usize = 12;
+pub(super) const NOUNS: usize = 15;
 
 /// A host function over its frame.
 pub(super) type Host = fn(&mut Frame<'_>) -> Hosted;
@@ -85,7 +91,10 @@ const BINDINGS: &[Binding] = &[
     Binding { noun: Noun::Endpoints, surface: "Endpoints", members: endpoints::MEMBERS, constant: true, install: endpoints::install },
     Binding { noun: Noun::Endpoint, surface: "Endpoint", members: endpoints::ONE, constant: false, install: plainly::<9> },
     Binding { noun: Noun::Verdict, surface: "", members: &[], constant: false, install: plainly::<10> },
-    Binding { noun: Noun::Wait, surface: "", members: &[], constant: true, install: plainly::<11> },
+    Binding { noun: Noun::Secret, surface: "", members: &[], constant: false, install: super::options::install_secret },
+    Binding { noun: Noun::Fetched, surface: "Fetched", members: waiting::FETCHED, constant: false, install: plainly::<12> },
+    Binding { noun: Noun::Chunk, surface: "Chunk", members: waiting::CHUNK, constant: true, install: plainly::<13> },
+    Binding { noun: Noun::Wait, surface: "", members: &[], constant: true, install: plainly::<14> },
 ];
 
 /// Sets up metatables and libraries on a new VM's globals.
@@ -102,6 +111,8 @@ pub(super) fn install(frame: &Frame<'_>) {
     frame.push_globals();
     verdicts::install(frame);
     log::install(frame);
+    waiting::install(frame);
+    json::install(frame);
     frame.pop(1);
 }
 
@@ -122,7 +133,7 @@ pub(super) fn atom(name: &[u8]) -> i16 {
 }
 
 /// Puts a metamethod into the table on top.
-fn metamethod<F: Fn(&mut Frame<'_>) -> Hosted + Copy + 'static>(frame: &Frame<'_>, name: &'static CStr, host: F) {
+pub(super) fn metamethod<F: Fn(&mut Frame<'_>) -> Hosted + Copy + 'static>(frame: &Frame<'_>, name: &'static CStr, host: F) {
     let table = frame.top();
     frame.push_host(name, host);
     frame.set_field(table, name.to_bytes());

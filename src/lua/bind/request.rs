@@ -1,7 +1,7 @@
 //! `exchange.request`
 
 use super::super::raw::{Frame, Hosted, Raise};
-use super::{Bound, Noun, change, give, push_constant, push_maybe, text_argument};
+use super::{Bound, Noun, change, give, push_constant, push_maybe, text_argument, waiting};
 use crate::hook::{Edit, Side};
 use crate::http::head::{Head, Version};
 use crate::http::name::Known;
@@ -16,6 +16,8 @@ pub(super) const MEMBERS: &[Bound] = &[
     Bound::field("scheme", scheme),
     Bound::field("version", version),
     Bound::field("headers", |frame| push_constant(frame, Noun::RequestHeaders)),
+    Bound::method("body", |frame| waiting::body(frame, Side::Request, Noun::Request)),
+    Bound::method("set_body", |frame| waiting::set_body(frame, Side::Request, Noun::Request)),
     Bound::method("cookie", cookie),
     Bound::method("argument", argument),
 ];

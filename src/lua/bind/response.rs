@@ -1,12 +1,14 @@
 //! `exchange.response`
 
 use super::super::raw::{Frame, Hosted, Raise};
-use super::{Bound, Noun, change, give, push_constant, push_maybe};
+use super::{Bound, Noun, change, give, push_constant, push_maybe, waiting};
 use crate::hook::{Edit, Side};
 
 pub(super) const MEMBERS: &[Bound] = &[
     Bound::assignable("status", status, set_status),
     Bound::field("media_type", media_type),
+    Bound::method("body", |frame| waiting::body(frame, Side::Response, Noun::Response)),
+    Bound::method("set_body", |frame| waiting::set_body(frame, Side::Response, Noun::Response)),
     Bound::field("headers", |frame| push_constant(frame, Noun::ResponseHeaders)),
 ];
 

@@ -4,9 +4,8 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use super::super::raw::{Frame, Hosted, Kind, Raise, Returned};
-use super::super::vm;
 use super::{Noun, as_text, function};
-use crate::hook::{Answer, EndpointId, Hook, Verdict};
+use crate::hook::{Answer, EndpointId, Hook, Verdict, View};
 use crate::http::name::{FieldName, is_field_value};
 
 /// A verdict until it is returned.
@@ -122,7 +121,7 @@ fn redirect(frame: &mut Frame<'_>) -> Hosted {
 }
 
 /// What a hook's first result says.
-pub(in crate::lua) fn verdict(frame: &Frame<'_>, hook: Hook) -> Result<Verdict, Raise> {
+pub(in crate::lua) fn verdict(frame: &Frame<'_>, hook: Hook, view: &dyn View) -> Result<Verdict, Raise> {
     if let Some(thing) = frame.thing(1, Noun::Endpoint as u8) {
         return Ok(Verdict::Endpoint(EndpointId(thing.number)));
     }
@@ -135,7 +134,7 @@ pub(in crate::lua) fn verdict(frame: &Frame<'_>, hook: Hook) -> Result<Verdict, 
         Kind::Nil => Ok(Verdict::Pass),
         Kind::Text if hook == Hook::Route => {
             let name = frame.text(1).unwrap_or_default();
-            let id = vm::loan(|program| program.route_id(name)).flatten();
+            let id = std::str::from_utf8(name).ok().and_then(|name| view.find_route(name));
             let wrong = || Raise(format!("there is no route `{}`", String::from_utf8_lossy(name)));
             id.map(Verdict::Route).ok_or_else(wrong)
         }

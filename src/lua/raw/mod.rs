@@ -19,7 +19,7 @@ use std::ffi::{CStr, CString, c_int};
 
 use mlua::ffi::{self, lua_State};
 
-pub(super) use calls::compile;
+pub(super) use calls::{Options, compile};
 pub(super) use frame::{Frame, Hosted, Kind, Raise, Returned, Thing};
 
 use crate::hook::budget::{self, Meter as Watched};
