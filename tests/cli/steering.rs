@@ -240,6 +240,34 @@ fn secrets_and_keys_are_never_written_and_come_from_where_they_are() {
 }
 
 #[test]
+fn included_files_that_came_and_went_are_undone_too() {
+    let running = run("state_dir: state\ninclude: [\"*.site\"]\n");
+    let site = |name: &str, path: &str| {
+        let policy = format!("{{ policy: answer, with: {{ body: {name} }} }}");
+        let text = format!("routes: [{{ name: {name}, match: {{ path: {path} }}, use: [{policy}] }}]\n");
+        fs::write(running.path(&format!("{name}.part")), text).unwrap();
+        fs::rename(running.path(&format!("{name}.part")), running.path(&format!("{name}.site"))).unwrap();
+    };
+    let body = |path: &str| fetch(running.port, path).rsplit("\r\n").next().unwrap_or_default().to_owned();
+    site("first", "/first");
+    running.process().eventually("the first one serves", || body("/first") == "first");
+    fs::remove_file(running.path("first.site")).unwrap();
+    site("second", "/second");
+    running.process().eventually("the second one serves", || body("/second") == "second" && body("/first") == "one");
+    let diff = running.done(&["diff"], "second.site");
+    assert!(diff.contains("--- /dev/null") && diff.contains("+routes: [{ name: second"), "{diff}");
+    let history = running.done(&["history"], "GENERATION");
+    let with_first = (1..9).find(|number| {
+        let diff = running.does(&["diff", &number.to_string()]).out;
+        diff.contains("-routes: [{ name: first")
+    });
+    running.done(&["rollback", &with_first.expect(&history).to_string()], "serves");
+    assert_eq!((body("/first").as_str(), body("/second").as_str()), ("first", "one"));
+    running.done(&["unpin"], "serves");
+    assert_eq!((body("/first").as_str(), body("/second").as_str()), ("one", "second"));
+}
+
+#[test]
 fn a_folder_that_cannot_be_written_is_told_and_stops_nothing() {
     let running = run("state_dir: gatewright.yaml/state\n");
     running.process().says("history cannot be");
