@@ -65,6 +65,7 @@ const UNSAFE: &[(&str, &str)] = &[
 const LOCKS: &[(&str, &str)] = &[
     ("hook/budget.rs", "the watchdog's; taken when a call is over its budget, or a VM ends"),
     ("upstream/directory.rs", "names and endpoint lists; a worker locks only when a list's version has changed"),
+    ("config/files.rs", "what a configuration was read from; taken while one is loaded, and at no other time"),
     ("share/addresses.rs", "connections by client address; one look per connection, only where that is limited"),
 ];
 

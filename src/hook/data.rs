@@ -78,7 +78,9 @@ impl Plain {
             Self::Number(number) => (*number).into(),
             Self::Text(text) => shown(text).into(),
             Self::List(list) => list.iter().map(Self::to_json).collect(),
-            Self::Map(map) => map.iter().map(|(key, one)| (shown(key), one.to_json())).collect::<serde_json::Map<_, _>>().into(),
+            Self::Map(map) => {
+                map.iter().map(|(key, one)| (shown(key), one.to_json())).collect::<serde_json::Map<_, _>>().into()
+            }
         }
     }
 }

@@ -9,8 +9,8 @@ use super::vm::Vm;
 use crate::config::diagnostic::{Diagnostic, Span};
 use crate::config::plan::{self, Source};
 use crate::config::similar::nearest;
+use crate::hook::HookSet;
 use crate::hook::table::TABLE;
-use crate::hook::{Hook, HookSet};
 use crate::limits::SCRIPT_LOAD_CPU_MS;
 
 /// A compiled script, shared by all workers.
@@ -56,7 +56,10 @@ pub(super) fn compile(written: &plan::Program, secrets: &options::Secrets) -> Re
         Ok(bytecode) => Some(Unit { name: source.name.clone(), bytecode }),
         Err(message) => {
             let (line, message) = split_line(&message);
-            found.push(Diagnostic::error("E0310", format!("the script does not compile: {message}")).at(&place(source, line), ""));
+            found.push(
+                Diagnostic::error("E0310", format!("the script does not compile: {message}"))
+                    .at(&place(source, line), ""),
+            );
             None
         }
     };
@@ -124,7 +127,7 @@ fn no_hook(script: &plan::Script, name: &str) -> Diagnostic {
 fn failed(script: &plan::Script, message: &str) -> Diagnostic {
     let sources = std::iter::once(&script.main).chain(script.modules.iter().map(|(_, source)| source));
     let found = sources.filter_map(|source| Some((source, message.strip_prefix(&*source.name)?.strip_prefix(':')?)));
-    let (span, message) = match found.last() {
+    let (span, message) = match { found }.next_back() {
         Some((source, rest)) => {
             let (line, message) = split_line(rest);
             (place(source, line), message)
@@ -171,10 +174,6 @@ fn has_word(text: &str, word: &str) -> bool {
 impl Program {
     pub(super) fn module(&self, name: &[u8]) -> Option<&Unit> {
         self.modules.iter().find(|(known, _)| known.as_bytes() == name).map(|(_, unit)| unit)
-    }
-
-    pub(super) fn speaks(&self, hook: Hook) -> bool {
-        self.hooks.has(hook)
     }
 }
 

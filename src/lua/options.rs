@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use super::bind::{self, Noun};
-use super::raw::{Frame, Kind};
+use super::raw::{Frame, Hosted, Kind, Raise, Returned};
 use super::vm::Vm;
 use crate::config::diagnostic::{Diagnostic, Span};
 use crate::config::node::{Node, Value};
@@ -30,8 +30,10 @@ pub(super) enum Setting {
 
 /// A secret in a script's hands: it can be used and not be looked at.
 pub(super) struct Handle {
-    pub(super) name: Arc<str>,
-    pub(super) secret: Secret,
+    name: Arc<str>,
+    secret: Secret,
+    /// Stands before it where it is assigned to a field.
+    prefix: Vec<u8>,
 }
 
 /// What a script's `schema` says of one option.
@@ -60,9 +62,8 @@ fn setting(node: &Node, secrets: &Secrets) -> Result<Setting, Diagnostic> {
                 && only.key == "secret"
                 && let Value::String(name) = &only.value.value
             {
-                let unknown = || {
-                    Diagnostic::error("E0313", format!("there is no secret `{name}`")).at(&only.value.span, "")
-                };
+                let unknown =
+                    || Diagnostic::error("E0313", format!("there is no secret `{name}`")).at(&only.value.span, "");
                 return Ok(Setting::Secret(name.as_str().into(), secrets.get(name).cloned().ok_or_else(unknown)?));
             }
             let entry = |entry: &crate::config::node::Entry| Ok((entry.key.clone(), setting(&entry.value, secrets)?));
@@ -95,7 +96,7 @@ pub(super) fn push(frame: &Frame<'_>, setting: &Setting) {
             }
         }
         Setting::Secret(name, secret) => {
-            let handle = Handle { name: name.clone(), secret: secret.clone() };
+            let handle = Handle { name: name.clone(), secret: secret.clone(), prefix: Vec::new() };
             frame.push_thing(Noun::Secret as u8, 0, Some(Rc::new(handle)));
         }
     }
@@ -113,7 +114,8 @@ pub(super) fn check(vm: &Vm, written: &Options, script: &Script) -> Vec<Diagnost
         match rules.iter().find(|(name, _)| *name == entry.key) {
             Some((_, rule)) if fits(&rule.kind, &entry.value) => {}
             Some((_, rule)) => {
-                let message = format!("the option `{}` is a {}, found {}", entry.key, rule.kind, entry.value.describe());
+                let message =
+                    format!("the option `{}` is a {}, found {}", entry.key, rule.kind, entry.value.describe());
                 found.push(wrong(&entry.value.span, message, script));
             }
             None => {
@@ -135,7 +137,9 @@ pub(super) fn check(vm: &Vm, written: &Options, script: &Script) -> Vec<Diagnost
 }
 
 fn wrong(span: &Span, message: String, script: &Script) -> Diagnostic {
-    Diagnostic::error("E0313", message).at(span, "").help(format!("`schema` in {} says what there is", script.main.name))
+    Diagnostic::error("E0313", message)
+        .at(span, "")
+        .help(format!("`schema` in {} says what there is", script.main.name))
 }
 
 fn fits(kind: &str, node: &Node) -> bool {
@@ -229,14 +233,41 @@ pub(super) fn apply_defaults(frame: &Frame<'_>, globals: i32) {
     frame.pop(frame.top() - before);
 }
 
-/// What every noun's metatable says of a secret that somebody wants to see.
+/// An argument that is a secret.
+pub(super) fn secret<'a>(frame: &'a Frame<'_>, at: i32) -> Option<&'a Handle> {
+    frame.thing(at, Noun::Secret as u8)?.held.as_ref()?.downcast_ref::<Handle>()
+}
+
+/// `secret:prefixed(text)`: the same with a text before it, for a field.
+pub(super) fn prefixed(frame: &Frame<'_>) -> Hosted {
+    let (Some(handle), Some(prefix)) = (secret(frame, 1), frame.text(2)) else {
+        return Err(Raise("prefixed takes a text: options.key:prefixed(\"Bearer \")".to_owned()));
+    };
+    let handle = Handle { name: handle.name.clone(), secret: handle.secret.clone(), prefix: prefix.to_vec() };
+    frame.push_thing(Noun::Secret as u8, 0, Some(Rc::new(handle)));
+    Ok(Returned::Values(1))
+}
+
+// === impl Handle ===
+
+impl Handle {
+    /// The prefix and the secret.
+    pub(super) fn bytes(&self) -> Vec<u8> {
+        [&self.prefix[..], &self.secret.0].concat()
+    }
+}
+
+/// What becomes of a secret that somebody wants to see.
 pub(super) fn install_secret(frame: &Frame<'_>) {
-    bind::metamethod(frame, c"__tostring", |frame: &mut Frame<'_>| {
-        frame.push_text(b"(a secret)");
-        Ok(super::raw::Returned::Values(1))
+    bind::metamethod(frame, c"__namecall", |frame: &Frame<'_>| bind::call(frame, Noun::Secret as u8));
+    bind::metamethod(frame, c"__tostring", |frame: &Frame<'_>| {
+        let name = secret(frame, 1).map(|handle| handle.name.clone()).unwrap_or_default();
+        frame.push_text(format!("(the secret {name})").as_bytes());
+        Ok(Returned::Values(1))
     });
-    bind::metamethod(frame, c"__concat", |_: &mut Frame<'_>| {
-        let message = "a secret cannot be joined to a text: assign it to a field, or hand it to `jwt`, `hmac` or `equal`";
-        Err(super::raw::Raise(message.to_owned()))
+    bind::metamethod(frame, c"__concat", |_: &Frame<'_>| {
+        let message =
+            "a secret cannot be joined to a text: assign it to a field, or hand it to `jwt`, `hmac` or `equal`";
+        Err(Raise(message.to_owned()))
     });
 }

@@ -50,7 +50,7 @@ pub(super) fn furnish(lua: &Lua, constants: &[Option<Ref>]) -> Result<(), String
 }
 
 /// `string.find` of a text that is no pattern, linear.
-fn search(frame: &mut Frame<'_>) -> Hosted {
+fn search(frame: &Frame<'_>) -> Hosted {
     let (Some(text), Some(wanted)) = (frame.text(1), frame.text(2)) else {
         return Err(Raise("string.find takes two strings".to_owned()));
     };
@@ -70,14 +70,14 @@ fn search(frame: &mut Frame<'_>) -> Hosted {
 }
 
 /// Whether a pattern is a plain text.
-fn is_plain(frame: &mut Frame<'_>) -> Hosted {
+fn is_plain(frame: &Frame<'_>) -> Hosted {
     let special = |byte: &u8| b"^$*+?.([%-".contains(byte);
     frame.push_bool(frame.text(1).is_some_and(|pattern| !pattern.iter().any(special)));
     Ok(Returned::Values(1))
 }
 
 /// `string.split`, linear.
-fn split(frame: &mut Frame<'_>) -> Hosted {
+fn split(frame: &Frame<'_>) -> Hosted {
     let Some(text) = frame.text(1) else { return Err(Raise("string.split takes a string".to_owned())) };
     let by = frame.text(2).unwrap_or(b",");
     frame.push_table(4, 0);
@@ -101,7 +101,7 @@ fn split(frame: &mut Frame<'_>) -> Hosted {
 }
 
 /// The function of a module, which `require` runs.
-fn module(frame: &mut Frame<'_>) -> Hosted {
+fn module(frame: &Frame<'_>) -> Hosted {
     let Some(name) = frame.text(1) else { return Err(Raise("require takes a module's name".to_owned())) };
     let loaded = vm::here(|vm| vm.program.module(name).map(|unit| frame.push_loaded(&unit.name, &unit.bytecode)));
     match loaded.flatten() {
@@ -109,20 +109,22 @@ fn module(frame: &mut Frame<'_>) -> Hosted {
         Some(false) => Err(Raise("the module does not load".to_owned())),
         None => {
             let name = String::from_utf8_lossy(name);
-            Err(Raise(format!("there is no module `{name}` among what was found when the script was read: require it by a plain string")))
+            Err(Raise(format!(
+                "there is no module `{name}` among what was found when the script was read: require it by a plain string"
+            )))
         }
     }
 }
 
 /// Seconds since 1970, by the proxy's clock.
-fn now(frame: &mut Frame<'_>) -> Hosted {
+fn now(frame: &Frame<'_>) -> Hosted {
     let since = clock::wall().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     frame.push_number(since.as_secs_f64());
     Ok(Returned::Values(1))
 }
 
 /// Seconds of a clock that only goes forward.
-fn ticks(frame: &mut Frame<'_>) -> Hosted {
+fn ticks(frame: &Frame<'_>) -> Hosted {
     frame.push_number(clock::now() as f64 / 1000.0);
     Ok(Returned::Values(1))
 }

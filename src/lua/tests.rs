@@ -8,7 +8,7 @@ use super::policy::LuaPolicy;
 use crate::config::diagnostic::Span;
 use crate::config::options::Options;
 use crate::config::plan::{Grants, PolicyLimits, Program, Script, Source};
-use crate::hook::{Hook, Policy, Refused, ClientFacts, Row, Step, Verdict, View};
+use crate::hook::{ClientFacts, Hook, Policy, Refused, Row, Step, Verdict, View};
 
 /// A view of nothing.
 struct Nothing;
@@ -63,14 +63,19 @@ fn a_hook_answers_or_passes() {
         assert_eq!((answer.status, answer.body.as_deref()), (403, Some(&b"no"[..])));
         assert_eq!(answer.fields, [("x-a".to_owned(), b"b".to_vec())]);
     }
-    assert_eq!(request(&policy("function request() return 7 end")).unwrap_err(),
-        "policy_failed: test.lua: `request` returned a number; it may return nothing, `answer(…)`");
+    assert_eq!(
+        request(&policy("function request() return 7 end")).unwrap_err(),
+        "policy_failed: test.lua: `request` returned a number; it may return nothing, `answer(…)`"
+    );
 }
 
 #[test]
 fn what_is_wrong_is_told_with_its_place() {
     assert!(mistakes("function request( end").starts_with("E0310 the script does not compile: "));
-    assert_eq!(mistakes("local x = nil\nx.y = 1"), "E0311 the script of `test` failed: attempt to index nil with 'y'\n");
+    assert_eq!(
+        mistakes("local x = nil\nx.y = 1"),
+        "E0311 the script of `test` failed: attempt to index nil with 'y'\n"
+    );
     assert_eq!(mistakes("function reqest() end"), "E0312 the global function `reqest` is no hook\n");
     assert_eq!(mistakes("local a = 1"), "E0312 the script of `test` speaks at no hook\n");
     let failed = request(&policy("function request(exchange)\n  error('broken')\nend")).unwrap_err();
@@ -81,7 +86,9 @@ fn what_is_wrong_is_told_with_its_place() {
 
 #[test]
 fn a_loop_ends_and_the_vm_goes_on() {
-    let loops = policy("n = 0 function request() n += 1 if n == 1 then pcall(function() while true do end end) while true do end end return answer(200 + n) end");
+    let loops = policy(
+        "n = 0 function request() n += 1 if n == 1 then pcall(function() while true do end end) while true do end end return answer(200 + n) end",
+    );
     let failed = request(&loops).unwrap_err();
     assert!(failed.contains("5 ms of CPU time"), "{failed}");
     assert!(matches!(request(&loops), Ok(Verdict::Answer(answer)) if answer.status == 202));
@@ -89,7 +96,9 @@ fn a_loop_ends_and_the_vm_goes_on() {
 
 #[test]
 fn memory_ends_and_the_vm_is_replaced() {
-    let greedy = policy("n = 0 function request() n += 1 if n == 2 then local t = {} pcall(function() while true do t[#t + 1] = string.rep('x', 1e6) end end) end return answer(200 + n) end");
+    let greedy = policy(
+        "n = 0 function request() n += 1 if n == 2 then local t = {} pcall(function() while true do t[#t + 1] = string.rep('x', 1e6) end end) end return answer(200 + n) end",
+    );
     assert!(matches!(request(&greedy), Ok(Verdict::Answer(answer)) if answer.status == 201));
     let failed = request(&greedy).unwrap_err();
     assert!(failed.contains("memory"), "{failed}");

@@ -179,10 +179,6 @@ impl Vm {
         })
     }
 
-    pub(super) fn speaks(&self, hook: Hook) -> bool {
-        self.hooks.borrow()[hook as usize].is_some()
-    }
-
     /// The object of a noun that has one.
     pub(super) fn constant(&self, noun: Noun) -> Option<Ref> {
         self.constants[noun as usize]

@@ -9,8 +9,8 @@ use super::{Exchange, attempt};
 use crate::failure::Failure;
 use crate::hook::table::{OnFailure, Wait, may};
 use crate::hook::{
-    Awaited, ClientFacts, Edit, Endpoint, Endpoints, Identity, Nowhere, Plain, Redeemed, Refused, RouteFacts, RouteId, Row,
-    Side, Ticket, UpstreamId, View,
+    Awaited, ClientFacts, Edit, Endpoint, Endpoints, Identity, Nowhere, Plain, Redeemed, Refused, RouteFacts, RouteId,
+    Row, Side, Ticket, UpstreamId, View,
 };
 use crate::http::authority::check_host;
 use crate::http::head::Head;

@@ -126,7 +126,19 @@ pub fn compile(plan: Arc<Plan>, number: u64, ids: &mut Ids) -> Result<Arc<Snapsh
         upstreams.iter().map(|one| (one.name.clone(), one.id)).collect(),
         routes.iter().map(|one| (one.name.clone(), one.id)).collect(),
     );
-    Ok(Arc::new(Snapshot { number, plan, table, tls, file, listeners, route_default, routes, upstreams, names, living }))
+    Ok(Arc::new(Snapshot {
+        number,
+        plan,
+        table,
+        tls,
+        file,
+        listeners,
+        route_default,
+        routes,
+        upstreams,
+        names,
+        living,
+    }))
 }
 
 // === impl Snapshot ===
@@ -182,7 +194,8 @@ fn compile_places(
     uses: &[Use],
     secrets: &Secrets,
     plan_secrets: &lua::Secrets,
-    found: &mut Vec<Diagnostic>) -> Vec<Place> {
+    found: &mut Vec<Diagnostic>,
+) -> Vec<Place> {
     let mut places = Vec::new();
     for written in uses {
         let when = match written.when.as_ref().map(Matcher::new).transpose() {

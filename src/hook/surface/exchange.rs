@@ -5,8 +5,18 @@ use crate::hook::table::may::{
     CLIENT, ENDPOINT, ENDPOINTS, FAILURE, IDENTITY, REQUEST, REQUEST_BODY, RESPONSE, RESPONSE_BODY, ROUTE, UPSTREAM,
 };
 
-pub(super) const NOUNS: &[&Noun] =
-    &[&EXCHANGE, &REQUEST_NOUN, &RESPONSE_NOUN, &HEADERS, &CLIENT_NOUN, &ROUTE_NOUN, &ENDPOINTS_NOUN, &ENDPOINT_NOUN, &FETCHED, &CHUNK];
+pub(super) const NOUNS: &[&Noun] = &[
+    &EXCHANGE,
+    &REQUEST_NOUN,
+    &RESPONSE_NOUN,
+    &HEADERS,
+    &CLIENT_NOUN,
+    &ROUTE_NOUN,
+    &ENDPOINTS_NOUN,
+    &ENDPOINT_NOUN,
+    &FETCHED,
+    &CHUNK,
+];
 
 static EXCHANGE: Noun = Noun {
     name: "Exchange",
@@ -125,9 +135,7 @@ static RESPONSE_NOUN: Noun = Noun {
             "Puts another body in its place; length, coding and validators are mended.",
             "exchange.response:set_body('x')",
         ),
-        Member::field("headers", "Headers")
-            .reads(RESPONSE)
-            .about("Its fields.", "local _ = exchange.response.headers"),
+        Member::field("headers", "Headers").reads(RESPONSE).about("Its fields.", "local _ = exchange.response.headers"),
     ],
 };
 
@@ -181,15 +189,16 @@ static ROUTE_NOUN: Noun = Noun {
     at: "exchange.route",
     about: "The route that was chosen.",
     members: &[
-        Member::field("name", "string").reads(ROUTE).about("Its name.", "local _ = exchange.route and exchange.route.name"),
+        Member::field("name", "string")
+            .reads(ROUTE)
+            .about("Its name.", "local _ = exchange.route and exchange.route.name"),
         Member::field("params", "{ [string]: string }").reads(ROUTE).about(
             "What the `{parameters}` of its path stood for.",
             "local _ = exchange.route and exchange.route.params",
         ),
-        Member::field("upstreams", "{ string }").reads(ROUTE).about(
-            "The names of its `to`.",
-            "local _ = exchange.route and exchange.route.upstreams",
-        ),
+        Member::field("upstreams", "{ string }")
+            .reads(ROUTE)
+            .about("The names of its `to`.", "local _ = exchange.route and exchange.route.upstreams"),
     ],
 };
 
@@ -244,7 +253,8 @@ static FETCHED: Noun = Noun {
     about: "What came back from a fetch.",
     members: &[
         Member::field("status", "number").about("Its status.", "local _ = fetched and fetched.status"),
-        Member::field("body", "string").about("Its body, without its content coding.", "local _ = fetched and fetched.body"),
+        Member::field("body", "string")
+            .about("Its body, without its content coding.", "local _ = fetched and fetched.body"),
         Member::method("header", "(name: string)", "string?")
             .about("The first value of a field, in any case of its name.", "local _ = fetched and fetched:header('a')"),
         Member::field("headers", "{ [string]: string }").about(

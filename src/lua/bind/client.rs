@@ -40,7 +40,10 @@ pub(super) const ROUTE: &[Bound] = &[
     }),
     Bound::field("upstreams", |frame| {
         give(frame, Noun::Route, "upstreams", |view, frame| {
-            let Some(route) = view.route()? else { return Ok(frame.push_nil()) };
+            let Some(route) = view.route()? else {
+                frame.push_nil();
+                return Ok(());
+            };
             let names = |id| view.name_of_upstream(id);
             frame.push_table(route.to.len(), 0);
             let table = frame.top();

@@ -9,7 +9,7 @@ use crate::limits::PLAIN_ITEMS_MAX;
 pub(super) fn install(frame: &Frame<'_>) {
     let globals = frame.top();
     frame.push_table(0, 2);
-    function(frame, c"decode", |frame: &mut Frame<'_>| {
+    function(frame, c"decode", |frame: &Frame<'_>| {
         let text = text_argument(frame, 1, "JSON")?.to_vec();
         decode(frame, &text)
     });
@@ -40,7 +40,7 @@ fn plain(value: serde_json::Value) -> Plain {
     }
 }
 
-fn encode(frame: &mut Frame<'_>) -> Hosted {
+fn encode(frame: &Frame<'_>) -> Hosted {
     let plain = plain_at(frame, 1, &mut PLAIN_ITEMS_MAX.clone())?;
     frame.push_text(plain.to_json().to_string().as_bytes());
     Ok(Returned::Values(1))

@@ -21,8 +21,8 @@ pub(super) const FETCHED: &[Bound] = &[
 
 /// Puts `fetch`, `fetch_all` and `sleep` into the globals, which are on top.
 pub(super) fn install(frame: &Frame<'_>) {
-    function(frame, c"fetch", |frame: &mut Frame<'_>| fetch(frame, 1));
-    function(frame, c"fetch_all", |frame: &mut Frame<'_>| fetch_all(frame, 1));
+    function(frame, c"fetch", |frame: &Frame<'_>| fetch(frame, 1));
+    function(frame, c"fetch_all", |frame: &Frame<'_>| fetch_all(frame, 1));
     function(frame, c"sleep", sleep);
 }
 
@@ -47,7 +47,7 @@ fn start(noun: Noun, member: &str, awaited: Awaited) -> Result<Ticket, Raise> {
 // === bodies ===
 
 /// `message:body()`
-pub(super) fn body(frame: &mut Frame<'_>, side: Side, noun: Noun) -> Hosted {
+pub(super) fn body(frame: &Frame<'_>, side: Side, noun: Noun) -> Hosted {
     let known = slot::with(|view| view.body(side, Form::Decoded));
     match known {
         Some(Ok(Some(body))) => {
@@ -72,7 +72,7 @@ fn give_body(frame: &Frame<'_>, redeemed: Result<Redeemed, Failure>) -> Result<i
 }
 
 /// `message:set_body(text)`
-pub(super) fn set_body(frame: &mut Frame<'_>, side: Side, noun: Noun) -> Hosted {
+pub(super) fn set_body(frame: &Frame<'_>, side: Side, noun: Noun) -> Hosted {
     let Some(bytes) = as_text(frame, 2) else {
         return Err(Raise(format!("a body is a string, found {}", super::describe(frame, 2))));
     };
@@ -85,7 +85,7 @@ pub(super) fn set_body(frame: &mut Frame<'_>, side: Side, noun: Noun) -> Hosted 
 
 // === time ===
 
-fn sleep(frame: &mut Frame<'_>) -> Hosted {
+fn sleep(frame: &Frame<'_>) -> Hosted {
     let seconds = frame.number(1).filter(|seconds| (0.0..=86_400.0).contains(seconds));
     let Some(seconds) = seconds else { return Err(Raise("sleep takes a number of seconds".to_owned())) };
     let ticket = start(Noun::Exchange, "sleep", Awaited::Sleep(Duration::from_secs_f64(seconds)))?;
@@ -100,16 +100,18 @@ fn sleep(frame: &mut Frame<'_>) -> Hosted {
 // === requests of its own ===
 
 /// `exchange:fetch(upstream, request)`
-pub(super) fn fetch(frame: &mut Frame<'_>, at: i32) -> Hosted {
+pub(super) fn fetch(frame: &Frame<'_>, at: i32) -> Hosted {
     let name = text_argument(frame, at, "the upstream's name")?.to_vec();
     let ticket = begin(frame, &name, at + 1)?;
     wait(frame, Wait { tickets: vec![ticket], give: give_fetched, list: false })
 }
 
 /// `exchange:fetch_all { { upstream, … }, … }`
-pub(super) fn fetch_all(frame: &mut Frame<'_>, at: i32) -> Hosted {
+pub(super) fn fetch_all(frame: &Frame<'_>, at: i32) -> Hosted {
     if frame.kind(at) != Kind::Table {
-        return Err(Raise("fetch_all takes a list of requests: { { upstream = \"users\", path = \"/\" }, … }".to_owned()));
+        return Err(Raise(
+            "fetch_all takes a list of requests: { { upstream = \"users\", path = \"/\" }, … }".to_owned(),
+        ));
     }
     let mut tickets = Vec::new();
     for index in 1..=frame.items(at) {
@@ -158,14 +160,16 @@ fn begin(frame: &Frame<'_>, name: &[u8], at: i32) -> Result<Ticket, Raise> {
         let calls = vm.calls.get() + 1;
         vm.calls.set(calls);
         let granted = vm.program.grants.upstreams.iter().any(|one| **one == *shown);
-        (calls > vm.program.limits.calls, granted, vm.program.limits.clone())
+        (calls > vm.program.limits.calls, granted, vm.program.limits)
     });
     let Some((too_many, granted, limits)) = counted else { return Err(nobody(Noun::Exchange, "fetch")) };
     if too_many {
         return Err(Raise(format!("more than {} requests of its own in one call (limits.calls)", limits.calls)));
     }
     if !granted {
-        return Err(Raise(format!("the policy may not reach `{shown}`: grant it by `may: {{ upstreams: [{shown}] }}`")));
+        return Err(Raise(format!(
+            "the policy may not reach `{shown}`: grant it by `may: {{ upstreams: [{shown}] }}`"
+        )));
     }
     let upstream = slot::with(|view| view.find_upstream(&shown)).flatten();
     let Some(upstream) = upstream else { return Err(Raise(format!("there is no upstream `{shown}`"))) };
@@ -247,14 +251,14 @@ fn of_fetched(frame: &Frame<'_>, look: impl FnOnce(&Fetched, &Frame<'_>)) -> Hos
     Ok(Returned::Values(1))
 }
 
-fn fetched_header(frame: &mut Frame<'_>) -> Hosted {
+fn fetched_header(frame: &Frame<'_>) -> Hosted {
     let name = text_argument(frame, 2, "a field's name")?;
     let name = std::str::from_utf8(name).unwrap_or_default();
     of_fetched(frame, |one, frame| push_maybe(frame, one.head.find(name)))
 }
 
 /// The fields as a table by lower-case name; several values are joined, as lists are.
-fn fetched_headers(frame: &mut Frame<'_>) -> Hosted {
+fn fetched_headers(frame: &Frame<'_>) -> Hosted {
     of_fetched(frame, |one, frame| {
         let mut fields: Vec<(Vec<u8>, Vec<u8>)> = Vec::new();
         for (name, value) in one.head.fields() {
@@ -276,7 +280,7 @@ fn fetched_headers(frame: &mut Frame<'_>) -> Hosted {
     })
 }
 
-fn fetched_json(frame: &mut Frame<'_>) -> Hosted {
+fn fetched_json(frame: &Frame<'_>) -> Hosted {
     let Some(one) = fetched(frame) else { return Err(Raise("no response of a fetch".to_owned())) };
     super::json::decode(frame, &one.body)
 }
@@ -301,14 +305,14 @@ fn chunk_side() -> Side {
     }
 }
 
-fn chunk(frame: &mut Frame<'_>) -> Hosted {
+fn chunk(frame: &Frame<'_>) -> Hosted {
     super::give(frame, Noun::Chunk, "bytes", |view, frame| {
         frame.push_text(view.chunk(chunk_side())?);
         Ok(())
     })
 }
 
-fn set_chunk(frame: &mut Frame<'_>) -> Hosted {
+fn set_chunk(frame: &Frame<'_>) -> Hosted {
     let Some(bytes) = as_text(frame, 3) else {
         return Err(Raise(format!("a chunk's bytes are a string, found {}", super::describe(frame, 3))));
     };

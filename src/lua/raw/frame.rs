@@ -244,7 +244,7 @@ impl<'a> Frame<'a> {
     }
 
     /// A host function.
-    pub(in crate::lua) fn push_host<F: Fn(&mut Frame<'_>) -> Hosted + Copy + 'static>(&self, name: &'static CStr, _: F) {
+    pub(in crate::lua) fn push_host<F: Fn(&Frame<'_>) -> Hosted + Copy + 'static>(&self, name: &'static CStr, _: F) {
         const { assert!(size_of::<F>() == 0, "a host function captures nothing") };
         self.make_room();
         // SAFETY: there is room; the name is static.
