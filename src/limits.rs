@@ -244,6 +244,45 @@ limits! {
     RELOAD_ANSWER_MS: u64 = 60_000;
     /// Bytes of an answer of the admin socket that are read.
     RELOAD_ANSWER_BYTES: u64 = 4 * 1024 * 1024;
+    /// Bytes that one function of the library gives back at most: as much as a policy may hold by default.
+    LIBRARY_BYTES_MAX: usize = 16 * 1024 * 1024;
+    /// Bytes of a text after which its decoder comes back, so that a worker can serve others in between.
+    LIBRARY_YIELD_BYTES: usize = 64 * 1024;
+    /// Levels of arrays and objects in a JSON text; people write ten.
+    JSON_DEPTH_MAX: usize = 128;
+    /// Keys of all objects of one JSON text.
+    JSON_KEYS_MAX: usize = 500_000;
+    /// Values in one JSON text.
+    JSON_VALUES_MAX: usize = 1_000_000;
+    /// Levels of lists and maps in plain data.
+    PLAIN_DEPTH_MAX: usize = 32;
+    /// Bytes that each value in plain data counts for, beside its text.
+    PLAIN_NODE_BYTES: usize = 32;
+    /// Bytes of a regular expression of a script.
+    REGEX_PATTERN_BYTES_MAX: usize = 4096;
+    /// Bytes that it may take when compiled.
+    REGEX_COMPILED_BYTES_MAX: usize = 256 * 1024;
+    /// States of a regular expression times bytes of a text: a search cannot be interrupted, and this takes a quarter of a
+    /// second at the very worst.
+    REGEX_STEPS_MAX: usize = 64 * 1024 * 1024;
+    /// Compiled regular expressions that are kept for reuse.
+    REGEX_PATTERNS_KEPT: usize = 64;
+    /// Random bytes given at once: keys take 64.
+    RANDOM_BYTES_MAX: usize = 64 * 1024;
+    /// Bytes of a format of times.
+    TIME_FORMAT_BYTES_MAX: usize = 256;
+    /// Parameters read from one query or form.
+    QUERY_PAIRS_MAX: usize = 1_000;
+    /// Cookies read from one Cookie field.
+    COOKIES_MAX: usize = 200;
+    /// Bytes of a cookie's name and value: browsers keep 4096.
+    COOKIE_BYTES_MAX: usize = 4096;
+    /// Bytes of a signed token: more does not fit into a head.
+    JWT_BYTES_MAX: usize = 16 * 1024;
+    /// Seconds by which the clock of whoever issued a token may differ from ours.
+    JWT_LEEWAY_S: f64 = 30.0;
+    /// Keys of one JSON Web Key Set: a token that names none is tried with each.
+    JWKS_KEYS_MAX: usize = 64;
     /// Bytes of a request's body that the admin listener or the demo's origin reads.
     REPLY_BODY_BYTES_MAX: usize = 1024 * 1024;
     /// Connections that one admin listener holds.

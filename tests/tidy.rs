@@ -13,9 +13,9 @@ use std::path::{Path, PathBuf};
 const FLOORS: &[&[&str]] = &[
     &["limits"],
     &["failure", "clock", "drain", "tls"],
-    &["http", "observe"],
-    &["wire"],
-    &["config", "share"],
+    &["http", "observe", "library"],
+    &["wire", "share"],
+    &["config"],
     &["hook"],
     &["policy", "lua", "wasm"],
     &["cache", "upstream", "listen", "relay"],
