@@ -152,8 +152,14 @@ limits! {
     REQUEST_ID_BYTES_MAX: usize = 128;
     /// Values that policies may put on one exchange.
     VALUES_MAX: usize = 64;
-    /// Bytes of one value.
-    VALUE_BYTES_MAX: usize = 4096;
+    /// Bytes of one value, tables in it with what holds them.
+    VALUE_BYTES_MAX: usize = 8 * 1024;
+    /// Lists and tables that plain data may hold within each other.
+    PLAIN_DEPTH_MAX: usize = 32;
+    /// Bytes of an identity, its claims included: tokens are seldom over 4 KiB.
+    IDENTITY_BYTES_MAX: usize = 32 * 1024;
+    /// Fetches, bodies and timers that one exchange waits for at once.
+    TICKETS_MAX: usize = 32;
     /// Milliseconds a DNS answer is used at least: a zero time to live must not become a query per request.
     RESOLVE_TTL_MIN_MS: u64 = 1_000;
     /// Milliseconds a DNS answer is used at most: a move is noticed within five minutes, whatever the zone says.
@@ -287,4 +293,35 @@ limits! {
     REPLY_BODY_BYTES_MAX: usize = 1024 * 1024;
     /// Connections that one admin listener holds.
     ADMIN_CONNECTIONS_MAX: usize = 256;
+    /// Milliseconds of CPU time that a call of a script or module may take: a thousand times what a usual one takes, and
+    /// less than a client notices.
+    POLICY_CPU_MS: u64 = 10;
+    /// Milliseconds that a call may wait in all, for bodies, requests of its own and timers.
+    POLICY_WAIT_MS: u64 = 10_000;
+    /// Bytes of a VM or instance: sixteen times the largest body it may read, for Luau collects late.
+    POLICY_MEMORY_BYTES: usize = 32 * 1024 * 1024;
+    /// Requests of its own that a call may make.
+    POLICY_CALLS_MAX: u32 = 8;
+    /// Bytes of a body that a policy may read or make whole, decoded.
+    POLICY_BODY_BYTES: usize = 1024 * 1024;
+    /// Lines that a call may log.
+    POLICY_LOGS_MAX: u32 = 20;
+    /// Percent of a worker's time over a second that a policy may use; beyond it its exchanges fail as its hooks' rows say.
+    POLICY_SHARE_PERCENT: u32 = 50;
+    /// Bytes of one text of a script.
+    SCRIPT_BYTES_MAX: usize = 1024 * 1024;
+    /// Texts that one script may require.
+    SCRIPT_MODULES_MAX: usize = 128;
+    /// Milliseconds of CPU time for a script's top level, and for `load`: tables are built there.
+    SCRIPT_LOAD_CPU_MS: u64 = 1_000;
+    /// Ended coroutines that a VM keeps for the next calls.
+    LUA_SPARE_COROUTINES_MAX: usize = 16;
+    /// Bytes of one line that a script logs; the rest is cut off.
+    LUA_LOG_LINE_BYTES_MAX: usize = 4 * 1024;
+    /// Values in one piece of plain data that a script hands over.
+    PLAIN_ITEMS_MAX: usize = 10_000;
+    /// Milliseconds between two looks of the watchdog at running calls.
+    WATCHDOG_TICK_MS: u64 = 1;
+    /// The same while no script has run since the last look.
+    WATCHDOG_IDLE_TICK_MS: u64 = 10;
 }

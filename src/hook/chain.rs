@@ -16,6 +16,8 @@ pub struct Chain {
     speaking: [u64; HOOKS],
     /// For each hook a bit for each seat whose policy may wait there.
     waiting: [u64; HOOKS],
+    /// What its first seat is called in a view: an exchange may have two chains.
+    first: u16,
 }
 
 /// A policy's place in a chain.
@@ -33,6 +35,7 @@ struct Round<'a> {
     row: &'static Row,
     /// A bit for each seat that has not spoken.
     left: u64,
+    first: u16,
     last: Option<u16>,
 }
 
@@ -56,7 +59,13 @@ impl Chain {
                 waiting[hook as usize] |= u64::from(seat.policy.waits(hook)) << index;
             }
         }
-        Self { seats, speaking, waiting }
+        Self { seats, speaking, waiting, first: 0 }
+    }
+
+    /// The chain of an upstream, whose seats count on from those of the exchange's own.
+    #[must_use]
+    pub fn of_upstream(self) -> Self {
+        Self { first: u64::BITS as u16, ..self }
     }
 
     /// Whether a policy among the `active` seats speaks at this hook.
@@ -122,7 +131,7 @@ impl<'a> Round<'a> {
     #[inline]
     fn new(chain: &'a Chain, hook: Hook, active: u64) -> Self {
         let left = chain.speaking[hook as usize] & active;
-        Self { seats: &chain.seats, row: hook.row(), left, last: None }
+        Self { seats: &chain.seats, row: hook.row(), left, first: chain.first, last: None }
     }
 
     /// The next seat, which the view is told of.
@@ -135,7 +144,7 @@ impl<'a> Round<'a> {
         self.left &= !(1 << index);
         let seat = self.seats.get(index as usize)?;
         self.last = Some(index as u16);
-        view.enter(self.row, index as u16);
+        view.enter(self.row, self.first + index as u16);
         if seat.observe {
             view.observe(true);
         }

@@ -1,7 +1,11 @@
 //! The one surface for built-in policies, Lua and Wasm: when policies speak, what they may see, what they may say.
 
 pub mod chain;
+mod data;
+mod facts;
+mod refused;
 pub mod table;
+mod ticket;
 pub mod view;
 
 use std::future::Future;
@@ -9,11 +13,14 @@ use std::pin::Pin;
 use std::rc::Rc;
 
 pub use chain::{Chain, Seat};
-pub use table::{Hook, HookSet, Row};
-pub use view::{
-    ClientCertificate, ClientFacts, Edit, Endpoint, Endpoints, HelloFacts, Peer, Refused, RouteFacts, Side, TlsFacts,
-    View,
+pub use data::{Identity, Plain};
+pub use facts::{
+    ClientCertificate, ClientFacts, Endpoint, Endpoints, HelloFacts, Peer, RecordFacts, RouteFacts, TlsFacts,
 };
+pub use refused::Refused;
+pub use table::{Hook, HookSet, Row};
+pub use ticket::{Awaited, Body, Due, Fetch, Fetched, Form, Local, Nowhere, Reach, Redeemed, Ticket, Tickets};
+pub use view::{Edit, Side, View};
 
 use crate::config::diagnostic::Diagnostic;
 use crate::failure::Failure;
@@ -40,12 +47,14 @@ pub trait Recipe: Send + Sync {
     fn instantiate(&self, worker: &WorkerParts) -> Result<Rc<dyn Policy>, Diagnostic>;
 }
 
-/// What a policy gets to know of its worker.
-#[derive(Debug, Clone, Copy)]
+/// What a policy gets of its worker.
+#[derive(Clone)]
 pub struct WorkerParts {
     /// Counted from 0.
     pub number: usize,
     pub workers: usize,
+    /// The way to declared upstreams, for what a policy asks outside of any exchange.
+    pub reach: Rc<dyn Reach>,
 }
 
 /// A policy alive on one worker: built in, Lua or Wasm.
@@ -56,6 +65,11 @@ pub trait Policy {
     fn taking(&self, hook: Hook) -> Taking {
         let _ = hook;
         Taking::Chunks
+    }
+
+    /// Whether chunks reach it byte for byte as they were sent, in whatever content coding.
+    fn is_foreign(&self) -> bool {
+        false
     }
 
     /// Whether its step may be a [`Step::Later`]; one that never is costs no future.
@@ -74,8 +88,8 @@ pub enum Taking {
     Chunks,
     /// The head waits for the hooks of the first chunk.
     Hold,
-    /// Once, when it is complete.
-    Whole,
+    /// Once, when it is complete; one of more bytes than this is a failure.
+    Whole { bytes_max: usize },
 }
 
 /// Most policies decide at once and cost no allocation; those that wait return a future.

@@ -170,20 +170,20 @@ macro_rules! table {
 table! {
     Connection "connection" Ask, CLIENT, 0, ["Allow" "Close"], Yes, Closed, "in", "accepted, before TLS";
     ClientHello "client_hello" Ask, CLIENT | HELLO, CERTIFICATE, ["Allow" "Close" "Certificate"], Yes, Closed, "in", "SNI and ALPN are known";
-    Route "route" Ask, FACTS | REQUEST_BODY, REQUEST | VALUES | IDENTITY | UPSTREAM, ["Route" "Answer"], Yes, Closed, "in", "the head is checked and normalised";
-    Request "request" Edit, ROUTED | REQUEST_BODY, REQUEST | VALUES | IDENTITY | UPSTREAM, ["Answer"], Yes, Closed, "in", "the route is known";
-    RequestBody "request_body" Edit, ROUTED | REQUEST_BODY, REQUEST_BODY | VALUES, ["Answer"], Yes, Abort, "in", "each chunk, or once when buffered";
+    Route "route" Ask, FACTS | REQUEST_BODY, REQUEST | REQUEST_BODY | VALUES | IDENTITY | UPSTREAM, ["Route" "Answer"], Yes, Closed, "in", "the head is checked and normalised";
+    Request "request" Edit, ROUTED | REQUEST_BODY, REQUEST | REQUEST_BODY | VALUES | IDENTITY | UPSTREAM, ["Answer"], Yes, Closed, "in", "the route is known";
+    RequestBody "request_body" Edit, ROUTED | REQUEST_BODY, REQUEST | REQUEST_BODY | VALUES, ["Answer"], Yes, Abort, "in", "each chunk, or once when buffered";
     CacheKey "cache_key" Ask, ROUTED, VALUES, ["Key" "Bypass"], No, Bypass, "in", "before the cache is consulted";
     CacheHit "cache_hit" Ask, ROUTED | ENTRY, VALUES, ["Serve" "Revalidate" "Bypass"], No, Default, "in", "an entry was found, fresh or stale";
     Balance "balance" Ask, ROUTED | ENDPOINTS, VALUES, ["Endpoint" "Answer"], No, Default, "in", "each attempt";
     UpstreamRequest "upstream_request" Edit, ROUTED | ENDPOINT, REQUEST | VALUES, ["Answer"], Yes, Closed, "in", "each attempt, the endpoint is known";
     UpstreamFailure "upstream_failure" Ask, ROUTED | ENDPOINT | FAILURE, VALUES, ["Retry" "Answer" "Fail"], Yes, Default, "out", "an attempt failed";
-    UpstreamResponse "upstream_response" Edit, ANSWERED, RESPONSE | VALUES, ["Retry" "Answer"], Yes, Closed, "out", "each attempt, the head arrived; before the cache";
-    UpstreamResponseBody "upstream_response_body" Edit, ANSWERED | RESPONSE_BODY, RESPONSE_BODY | VALUES, [], Yes, Abort, "out", "the same body on its way into the cache";
+    UpstreamResponse "upstream_response" Edit, ANSWERED | RESPONSE_BODY, RESPONSE | RESPONSE_BODY | VALUES, ["Retry" "Answer"], Yes, Closed, "out", "each attempt, the head arrived; before the cache";
+    UpstreamResponseBody "upstream_response_body" Edit, ANSWERED | RESPONSE_BODY, RESPONSE | RESPONSE_BODY | VALUES, [], Yes, Abort, "out", "the same body on its way into the cache";
     Store "store" Ask, ANSWERED, VALUES, ["Store" "Skip"], No, Skip, "out", "the response could be kept";
-    Response "response" Edit, ANSWERED | RESPONSE_BODY, RESPONSE | VALUES, ["Answer"], Yes, SendAsIs, "out", "before the first byte to the client; hit or miss";
-    ResponseBody "response_body" Edit, ANSWERED | RESPONSE_BODY, RESPONSE_BODY | VALUES, ["Answer"], Yes, Abort, "out", "each chunk, or once when buffered";
-    FailurePage "failure_page" Edit, ANSWERED, RESPONSE | RESPONSE_BODY | VALUES, ["Answer"], Yes, PlainPage, "out", "the answer is ours and has no body";
+    Response "response" Edit, ANSWERED | RESPONSE_BODY, RESPONSE | RESPONSE_BODY | VALUES, ["Answer"], Yes, SendAsIs, "out", "before the first byte to the client; hit or miss";
+    ResponseBody "response_body" Edit, ANSWERED | RESPONSE_BODY, RESPONSE | RESPONSE_BODY | VALUES, ["Answer"], Yes, Abort, "out", "each chunk, or once when buffered";
+    FailurePage "failure_page" Edit, ANSWERED | RESPONSE_BODY, RESPONSE | RESPONSE_BODY | VALUES, ["Answer"], Yes, PlainPage, "out", "the answer is ours and has no body";
     Log "log" Look, ANSWERED | RECORD, VALUES, [], Detached, Ignore, "in", "after the last byte; every exchange gets here";
     Load "load" Life, 0, 0, [], Yes, RefuseGeneration, "in", "a generation is prepared";
     HandOver "hand_over" Life, 0, 0, ["State"], Yes, RefuseGeneration, "in", "the next generation asks for this one's state";

@@ -1,16 +1,17 @@
 //! What a policy may touch of an exchange. Every access is checked against the row of the hook that runs.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::any::Any;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::task::{Context, Poll};
 
-use super::table::{Bits, Row};
-use super::{RouteId, UpstreamId};
+use super::table::{Row, may};
+use super::{
+    Awaited, Body, ClientFacts, Endpoint, Endpoints, Form, HelloFacts, Identity, Plain, RecordFacts, Redeemed, Refused,
+    RouteFacts, Ticket, UpstreamId,
+};
 use crate::failure::{Failure, Reason};
 use crate::http::head::Head;
 use crate::http::name::FieldName;
-use crate::tls::Names;
-use crate::wire::Address;
 
 /// What a policy may touch. `Exchange` implements all of it; what has no request implements less, and the rest is "not
 /// here".
@@ -35,22 +36,22 @@ pub trait View {
 
     /// What the client announces before a certificate is chosen.
     fn hello(&self) -> Result<&HelloFacts, Refused> {
-        Err(Refused::NotHere)
+        Err(Refused::NotHere(may::HELLO))
     }
 
     /// The request's head, as the policies before have left it.
     fn request(&self) -> Result<&Head, Refused> {
-        Err(Refused::NotHere)
+        Err(Refused::NotHere(may::REQUEST))
     }
 
     fn response(&self) -> Result<&Head, Refused> {
-        Err(Refused::NotHere)
+        Err(Refused::NotHere(may::RESPONSE))
     }
 
     /// Changes a head. Framing and connection fields are refused.
     fn edit(&mut self, side: Side, edit: Edit<'_>) -> Result<(), Refused> {
-        let _ = (side, edit);
-        Err(Refused::NotHere)
+        let _ = edit;
+        Err(Refused::ReadOnly(side.head()))
     }
 
     /// The request's id: 32 hexadecimal digits, or what a trusted neighbour sent.
@@ -59,11 +60,11 @@ pub trait View {
     }
 
     fn route(&self) -> Result<Option<&RouteFacts>, Refused> {
-        Err(Refused::NotHere)
+        Err(Refused::NotHere(may::ROUTE))
     }
 
     fn upstream(&self) -> Result<Option<UpstreamId>, Refused> {
-        Err(Refused::NotHere)
+        Err(Refused::NotHere(may::UPSTREAM))
     }
 
     /// The name of the upstream that was chosen; empty while none is.
@@ -74,22 +75,22 @@ pub trait View {
     /// Chooses the upstream: one of the route's `to`, or of the policy's grants.
     fn choose_upstream(&mut self, id: UpstreamId) -> Result<(), Refused> {
         let _ = id;
-        Err(Refused::NotHere)
+        Err(Refused::ReadOnly(may::UPSTREAM))
     }
 
     /// What there is to choose from in this attempt.
     fn endpoints(&self) -> Result<&Endpoints, Refused> {
-        Err(Refused::NotHere)
+        Err(Refused::NotHere(may::ENDPOINTS))
     }
 
     /// The endpoint of this attempt.
     fn endpoint(&self) -> Result<Option<&Arc<Endpoint>>, Refused> {
-        Err(Refused::NotHere)
+        Err(Refused::NotHere(may::ENDPOINT))
     }
 
     /// Why the attempt, or the exchange, failed.
     fn failure(&self) -> Result<Option<&Failure>, Refused> {
-        Err(Refused::NotHere)
+        Err(Refused::NotHere(may::FAILURE))
     }
 
     /// Whether repeating the request after this failure cannot do anything twice, and attempts are left.
@@ -98,15 +99,92 @@ pub trait View {
     }
 
     /// A value on the exchange.
-    fn value(&self, key: &str) -> Result<Option<&str>, Refused> {
+    fn value(&self, key: &str) -> Result<Option<&Plain>, Refused> {
         let _ = key;
-        Err(Refused::NotHere)
+        Err(Refused::NotHere(may::VALUES))
     }
 
-    /// Sets a value, readable by every policy and placeholder.
-    fn set_value(&mut self, key: &str, value: &str) -> Result<(), Refused> {
+    /// Sets a value, readable by every policy and placeholder; bounded in number, size and depth.
+    fn set_value(&mut self, key: &str, value: Plain) -> Result<(), Refused> {
         let _ = (key, value);
-        Err(Refused::NotHere)
+        Err(Refused::ReadOnly(may::VALUES))
+    }
+
+    /// Who the client has proved to be, once a policy has said so.
+    fn identity(&self) -> Result<Option<&Identity>, Refused> {
+        Err(Refused::NotHere(may::IDENTITY))
+    }
+
+    fn set_identity(&mut self, identity: Option<Identity>) -> Result<(), Refused> {
+        let _ = identity;
+        Err(Refused::ReadOnly(may::IDENTITY))
+    }
+
+    /// A place of the seat's own that lives until after `log`; `None`: there is none here.
+    fn mine(&mut self) -> Option<&mut Option<Box<dyn Any>>> {
+        None
+    }
+
+    /// Begins to wait for something, where waiting is allowed.
+    fn start(&mut self, awaited: Awaited) -> Result<Ticket, Refused> {
+        let _ = awaited;
+        Err(Refused::MayNotWait)
+    }
+
+    /// Redeems a ticket, once. While it is pending the client is watched: its reset is a failure, as a deadline is.
+    fn poll_ticket(&mut self, ticket: Ticket, cx: &mut Context<'_>) -> Poll<Result<Redeemed, Failure>> {
+        let _ = (ticket, cx);
+        Poll::Ready(Err(Failure::new(Reason::MayNotWait)))
+    }
+
+    /// Waits no longer: what was begun is dropped.
+    fn cancel(&mut self, ticket: Ticket) {
+        let _ = ticket;
+    }
+
+    /// The whole body in this form, if it was read already or a policy has put another in its place. To have it read,
+    /// wait for [`Awaited::Body`].
+    fn body(&self, side: Side, form: Form) -> Result<Option<Body>, Refused> {
+        let _ = form;
+        Err(Refused::NotHere(side.body()))
+    }
+
+    /// Puts another body in the place of the whole. Length, coding, validators, digests and ranges are mended.
+    fn set_body(&mut self, side: Side, bytes: Vec<u8>) -> Result<(), Refused> {
+        let _ = bytes;
+        Err(Refused::ReadOnly(side.body()))
+    }
+
+    /// At a body hook: the chunk at hand.
+    fn chunk(&self, side: Side) -> Result<&[u8], Refused> {
+        Err(Refused::NotHere(side.body()))
+    }
+
+    /// Whether the chunk at hand is the last; it may be empty.
+    fn is_last(&self) -> bool {
+        false
+    }
+
+    /// Puts other bytes in the place of the chunk at hand; none: nothing is passed on.
+    fn set_chunk(&mut self, side: Side, bytes: Vec<u8>) -> Result<(), Refused> {
+        let _ = bytes;
+        Err(Refused::ReadOnly(side.body()))
+    }
+
+    /// The fields behind the body, with the last chunk.
+    fn trailers(&self, side: Side) -> Result<Option<&Head>, Refused> {
+        Err(Refused::NotHere(side.body()))
+    }
+
+    /// Changes them; what may not stand behind a body is refused.
+    fn edit_trailers(&mut self, side: Side, edit: Edit<'_>) -> Result<(), Refused> {
+        let _ = edit;
+        Err(Refused::ReadOnly(side.body()))
+    }
+
+    /// At `log`: what became of the exchange.
+    fn record(&self) -> Result<RecordFacts, Refused> {
+        Err(Refused::NotHere(may::RECORD))
     }
 }
 
@@ -130,194 +208,18 @@ pub enum Edit<'a> {
     Status(u16),
 }
 
-/// Why an access was refused; scripts raise it as an error.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Refused {
-    #[error("this is not available at this hook")]
-    NotHere,
-    #[error("this may not be written at this hook")]
-    ReadOnly,
-    #[error("framing and connection fields belong to the proxy")]
-    Framing,
-    #[error("not a valid value: control characters and spaces at the ends are not allowed")]
-    BadValue,
-    #[error("not a valid request target")]
-    BadTarget,
-    #[error("not a valid host")]
-    BadHost,
-    #[error("the policy may not reach this upstream")]
-    NotGranted,
-}
+// === impl Side ===
 
-/// Who asks, and by which door.
-#[derive(Debug, Clone)]
-pub struct ClientFacts {
-    pub peer: Peer,
-    /// The client's address as text, made once per connection.
-    pub address_text: Box<str>,
-    /// The neighbour is on the listener's `trusted` list.
-    pub trusted: bool,
-    /// Where it came to, if somebody wants to be told.
-    pub local: Option<SocketAddr>,
-    pub secure: bool,
-    pub listener: Arc<str>,
-    /// What TLS settled, on a listener that speaks it.
-    pub tls: Option<Box<TlsFacts>>,
-}
-
-/// What a client and its listener settled in their TLS handshake.
-#[derive(Debug, Clone)]
-pub struct TlsFacts {
-    /// As OpenSSL and nginx call it: `TLSv1.3`.
-    pub version: &'static str,
-    /// As the IANA registry calls it: `TLS_AES_128_GCM_SHA256`.
-    pub cipher: &'static str,
-    /// The name the client asked for, lower case.
-    pub server_name: Option<Box<str>>,
-    /// A ticket was taken: no certificate was shown.
-    pub resumed: bool,
-    /// The client's certificate, verified. One that could not be verified ends the handshake.
-    pub certificate: Option<Arc<ClientCertificate>>,
-    /// Origins are told who the client is.
-    pub told: bool,
-    /// What the listener's certificates cover: whether this connection may carry requests to a host.
-    pub names: Arc<Names>,
-}
-
-/// Who a client has proved to be.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ClientCertificate {
-    /// RFC 4514: `CN=alice,O=Example`.
-    pub subject: Box<str>,
-    /// Its alternative names: `DNS:a.example.com, URI:spiffe://example/a`.
-    pub names: Box<str>,
-    /// SHA-256, hexadecimal.
-    pub fingerprint: Box<str>,
-    /// The whole, base64.
-    pub encoded: Box<str>,
-}
-
-/// What a client announces in the first message of its TLS handshake.
-#[derive(Debug, Clone, Default)]
-pub struct HelloFacts {
-    /// The name it asks for, lower case.
-    pub server_name: Option<Box<str>>,
-    /// The protocols it offers by ALPN, the preferred one first.
-    pub protocols: Vec<Box<[u8]>>,
-    /// What each of the listener's certificates covers, in the order written: what there is to choose from.
-    pub certificates: Arc<[Vec<Box<str>>]>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Peer {
-    Ip(SocketAddr),
-    Unix,
-    Memory,
-}
-
-/// What is known of the route once it is chosen.
-#[derive(Debug, Clone)]
-pub struct RouteFacts {
-    pub id: RouteId,
-    pub name: Arc<str>,
-    /// What the path's `{param}`s stood for.
-    pub params: Vec<(Arc<str>, String)>,
-    /// The route's `to`, with weights.
-    pub to: Arc<[(UpstreamId, u32)]>,
-}
-
-/// One address of an upstream, with what balancing wants to know.
-#[derive(Debug)]
-pub struct Endpoint {
-    /// Its number in this process: the same for an address of an upstream, as long as the process can remember.
-    pub number: u64,
-    /// Resolved: never a DNS name.
-    pub address: Address,
-    /// The DNS name that led to it.
-    pub host: Option<Arc<str>>,
-    /// The address as logs show it.
-    pub name: Arc<str>,
-    pub weight: u32,
-    /// Exchanges that wait for it or are answered by it, process-wide.
-    pub in_flight: AtomicU32,
-}
-
-/// What an attempt balances over.
-#[derive(Debug, Clone)]
-pub struct Endpoints {
-    pub upstream: UpstreamId,
-    /// Changes whenever the list does.
-    pub version: u64,
-    pub list: Arc<[Arc<Endpoint>]>,
-    /// One bit for each of the first 64 that this exchange has tried.
-    pub tried: u64,
-}
-
-// === impl Endpoint ===
-
-impl Endpoint {
-    /// An endpoint that nobody has asked yet.
+impl Side {
+    /// What its head is called in the table.
     #[must_use]
-    pub fn new(address: Address, host: Option<Arc<str>>, weight: u32) -> Self {
-        static NUMBERS: AtomicU64 = AtomicU64::new(0);
-        let number = NUMBERS.fetch_add(1, Ordering::Relaxed);
-        Self { number, host, name: address.to_string().into(), address, weight, in_flight: AtomicU32::new(0) }
+    pub fn head(self) -> super::table::Bits {
+        if self == Self::Request { may::REQUEST } else { may::RESPONSE }
     }
-}
 
-// === impl Endpoints ===
-
-impl Endpoints {
-    /// Whether this exchange has tried the endpoint at `index`.
+    /// What its body is called in the table.
     #[must_use]
-    pub fn is_tried(&self, index: usize) -> bool {
-        index < 64 && self.tried & (1 << index) != 0
-    }
-}
-
-// === impl TlsFacts ===
-
-impl TlsFacts {
-    /// Whether a request to `host` belongs on this connection. Whoever asked for no name was shown what everybody is shown.
-    #[must_use]
-    pub fn covers(&self, host: &[u8]) -> bool {
-        let Some(name) = &self.server_name else { return true };
-        host.is_empty() || std::str::from_utf8(host).is_ok_and(|host| self.names.covers(name, host))
-    }
-}
-
-// === impl ClientFacts ===
-
-impl ClientFacts {
-    /// Where it came from and to, for a PROXY header; `None`: it came by no IP address.
-    #[must_use]
-    pub fn ends(&self) -> Option<(SocketAddr, SocketAddr)> {
-        let Peer::Ip(from) = self.peer else { return None };
-        let unknown = if from.is_ipv4() { IpAddr::V4(Ipv4Addr::UNSPECIFIED) } else { Ipv6Addr::UNSPECIFIED.into() };
-        Some((from, self.local.unwrap_or(SocketAddr::new(unknown, 0))))
-    }
-
-    /// The client's address; loopback for unix sockets and in-memory connections.
-    #[must_use]
-    pub fn address(&self) -> IpAddr {
-        match self.peer {
-            Peer::Ip(address) => address.ip().to_canonical(),
-            Peer::Unix | Peer::Memory => IpAddr::V4(Ipv4Addr::LOCALHOST),
-        }
-    }
-}
-
-// === impl Refused ===
-
-impl Refused {
-    /// `Ok` if `bits` of the row allow `what`.
-    pub fn unless(allowed: Bits, what: Bits, otherwise: Self) -> Result<(), Self> {
-        if allowed & what == what { Ok(()) } else { Err(otherwise) }
-    }
-}
-
-impl From<Refused> for Failure {
-    fn from(refused: Refused) -> Self {
-        Self::with(Reason::PolicyFailed, refused)
+    pub fn body(self) -> super::table::Bits {
+        if self == Self::Request { may::REQUEST_BODY } else { may::RESPONSE_BODY }
     }
 }

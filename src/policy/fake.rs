@@ -8,7 +8,7 @@ use super::{Build, Secrets};
 use crate::config::plan::Secret;
 use crate::failure::Failure;
 use crate::hook::{
-    Answer, ClientCertificate, ClientFacts, Edit, Endpoint, Endpoints, Hook, Outcome, Peer, Policy, Refused,
+    Answer, ClientCertificate, ClientFacts, Edit, Endpoint, Endpoints, Hook, Outcome, Peer, Plain, Policy, Refused,
     RouteFacts, RouteId, Row, Side, Step, TlsFacts, UpstreamId, Verdict, View,
 };
 use crate::http::head::Head;
@@ -23,7 +23,7 @@ pub(super) struct Fake {
     client: ClientFacts,
     route: RouteFacts,
     endpoints: Endpoints,
-    values: HashMap<String, String>,
+    values: HashMap<String, Plain>,
 }
 
 /// The policy that options make.
@@ -151,13 +151,13 @@ impl View for Fake {
     }
 
     fn response(&self) -> Result<&Head, Refused> {
-        self.response.as_ref().ok_or(Refused::NotHere)
+        self.response.as_ref().ok_or(Refused::NotHere(crate::hook::table::may::RESPONSE))
     }
 
     fn edit(&mut self, side: Side, edit: Edit<'_>) -> Result<(), Refused> {
         let head = match side {
             Side::Request => &mut self.request,
-            Side::Response => self.response.as_mut().ok_or(Refused::NotHere)?,
+            Side::Response => self.response.as_mut().ok_or(Refused::NotHere(crate::hook::table::may::RESPONSE))?,
         };
         match edit {
             Edit::Set(name, value) => head.set(name, value),
@@ -200,12 +200,12 @@ impl View for Fake {
         self.may_retry
     }
 
-    fn value(&self, key: &str) -> Result<Option<&str>, Refused> {
-        Ok(self.values.get(key).map(String::as_str))
+    fn value(&self, key: &str) -> Result<Option<&Plain>, Refused> {
+        Ok(self.values.get(key))
     }
 
-    fn set_value(&mut self, key: &str, value: &str) -> Result<(), Refused> {
-        self.values.insert(key.to_owned(), value.to_owned());
+    fn set_value(&mut self, key: &str, value: Plain) -> Result<(), Refused> {
+        self.values.insert(key.to_owned(), value);
         Ok(())
     }
 }

@@ -292,6 +292,10 @@ impl<P: Policy> Policy for Alive<P> {
         self.0.taking(hook)
     }
 
+    fn is_foreign(&self) -> bool {
+        self.0.is_foreign()
+    }
+
     fn waits(&self, hook: Hook) -> bool {
         self.0.waits(hook)
     }

@@ -318,7 +318,13 @@ impl Place {
                     out.extend_from_slice(itoa::Buffer::new().format(head.status()).as_bytes());
                 }
             }
-            Self::Value(key) => put(view.value(key).ok().flatten().unwrap_or_default().as_bytes(), escape, out),
+            Self::Value(key) => {
+                let mut shown = Vec::new();
+                if let Ok(Some(value)) = view.value(key) {
+                    value.show(&mut shown);
+                }
+                put(&shown, escape, out);
+            }
             Self::Path => put(view.request().map(|head| head.path()).unwrap_or_default().as_bytes(), own, out),
             Self::Target => put(view.request().map(|head| head.target()).unwrap_or_default().as_bytes(), own, out),
             Self::Method | Self::Host | Self::Query | Self::Header(_) | Self::QueryValue(_) => {

@@ -2,10 +2,13 @@
 
 use std::rc::Rc;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use crate::failure::Failure;
 use crate::hook::table::may;
-use crate::hook::{ClientFacts, HelloFacts, Hook, Refused, Row, Verdict, View};
+use crate::hook::{
+    Awaited, ClientFacts, HelloFacts, Hook, Nowhere, Redeemed, Refused, Row, Ticket, Tickets, Verdict, View,
+};
 use crate::observe::metrics::WorkerMetrics;
 use crate::snapshot::Lane;
 
@@ -15,6 +18,7 @@ struct Connection {
     hello: Option<HelloFacts>,
     row: &'static Row,
     metrics: Arc<WorkerMetrics>,
+    tickets: Tickets,
 }
 
 /// Whether a policy of the lane speaks at this hook of a connection.
@@ -32,7 +36,7 @@ pub async fn ask(
     facts: ClientFacts,
     hello: Option<HelloFacts>,
 ) -> Result<Verdict, Failure> {
-    let mut connection = Connection { facts, hello, row: hook.row(), metrics };
+    let mut connection = Connection { facts, hello, row: hook.row(), metrics, tickets: Tickets::default() };
     let said = lane.chain.run(hook, &mut connection, lane.unconditional()).await?;
     if let (Verdict::Close, Some(seat)) =
         (&said.verdict, said.seat.and_then(|seat| lane.chain.seats().get(seat as usize)))
@@ -55,13 +59,28 @@ impl View for Connection {
     }
 
     fn client(&self) -> Result<&ClientFacts, Refused> {
-        Refused::unless(self.row.reads, may::CLIENT, Refused::NotHere)?;
+        Refused::unless_reads(self.row, may::CLIENT)?;
         Ok(&self.facts)
     }
 
     fn hello(&self) -> Result<&HelloFacts, Refused> {
-        Refused::unless(self.row.reads, may::HELLO, Refused::NotHere)?;
-        self.hello.as_ref().ok_or(Refused::NotHere)
+        Refused::unless_reads(self.row, may::HELLO)?;
+        self.hello.as_ref().ok_or(Refused::NotHere(may::HELLO))
+    }
+
+    fn start(&mut self, awaited: Awaited) -> Result<Ticket, Refused> {
+        if let Awaited::Body { side, .. } = &awaited {
+            return Err(Refused::NotHere(side.body()));
+        }
+        self.tickets.start(awaited, &Nowhere)
+    }
+
+    fn poll_ticket(&mut self, ticket: Ticket, cx: &mut Context<'_>) -> Poll<Result<Redeemed, Failure>> {
+        self.tickets.poll_alone(ticket, cx)
+    }
+
+    fn cancel(&mut self, ticket: Ticket) {
+        self.tickets.cancel(ticket);
     }
 }
 
@@ -115,7 +134,7 @@ mod tests {
         };
         let metrics = Metrics::new(1).worker(0);
         let mut asking = std::pin::pin!(ask(lane, metrics, Hook::ClientHello, facts, Some(hello)));
-        let polled = asking.as_mut().poll(&mut std::task::Context::from_waker(std::task::Waker::noop()));
-        assert!(matches!(polled, std::task::Poll::Ready(Ok(Verdict::Certificate(CertificateId(1))))));
+        let polled = asking.as_mut().poll(&mut Context::from_waker(std::task::Waker::noop()));
+        assert!(matches!(polled, Poll::Ready(Ok(Verdict::Certificate(CertificateId(1))))));
     }
 }

@@ -197,6 +197,23 @@ impl Flows {
         }
     }
 
+    /// Writes what is queued and watches the client while a policy waits; ready when that has to end.
+    pub(super) fn poll_idle(&mut self, cx: &mut Context<'_>) -> Poll<Failure> {
+        if let Err(failure) = self.poll_sinks(cx) {
+            return Poll::Ready(failure);
+        }
+        if let Poll::Ready(error) = self.client.http.poll_watch(cx) {
+            return Poll::Ready(Failure::with(Reason::ClientClosed, error));
+        }
+        if self.client.guard.poll_level(cx) == Level::Cut {
+            return Poll::Ready(Failure::new(Reason::Draining));
+        }
+        if self.client.alarm.poll(cx, self.limits.total_at) {
+            return Poll::Ready(Failure::new(Reason::TotalTimeout));
+        }
+        Poll::Pending
+    }
+
     fn poll_event(&mut self, cx: &mut Context<'_>, response: &mut Head) -> Poll<Result<Event, Failure>> {
         loop {
             self.skipped = false;

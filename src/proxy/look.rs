@@ -1,18 +1,23 @@
 //! The `log` hook: polled once, and detached from the connection if it waits, so that it never delays the next request.
 //! What is detached holds the heads and facts that policies may read there: no client, no upstream, no generation.
 
+use std::any::Any;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-use super::{Exchange, Parts};
+use super::rare::Rare;
+use super::{Exchange, Parts, record};
 use crate::clock::{self, Alarm};
 use crate::drain::{Guard, Level};
 use crate::failure::Failure;
 use crate::hook::table::{Bits, may};
-use crate::hook::{ClientFacts, Endpoint, Hook, Refused, RouteFacts, Row, UpstreamId, View};
+use crate::hook::{
+    Awaited, ClientFacts, Endpoint, Hook, Identity, Nowhere, Plain, RecordFacts, Redeemed, Refused, RouteFacts, Row,
+    Ticket, UpstreamId, View,
+};
 use crate::http::head::Head;
-use crate::limits::{LOG_LOOK_MS, LOG_LOOKS_MAX, VALUE_BYTES_MAX, VALUES_MAX};
+use crate::limits::{LOG_LOOK_MS, LOG_LOOKS_MAX};
 use crate::listen::Client;
 use crate::snapshot::{Lane, RouteAlive, UpstreamAlive};
 
@@ -30,7 +35,9 @@ struct Over {
     upstream: Option<Rc<UpstreamAlive>>,
     endpoint: Option<Arc<Endpoint>>,
     failure: Option<Failure>,
-    values: Vec<(Box<str>, Box<str>)>,
+    rare: Option<Box<Rare>>,
+    seat: u16,
+    record: RecordFacts,
     id: RequestId,
 }
 
@@ -41,8 +48,9 @@ type Chains = Vec<(Rc<Lane>, u64)>;
 /// is being dropped, so nothing can be waited for any more.
 pub(super) fn run(exchange: Box<Exchange>, cancelled: bool) -> Box<Client> {
     let endpoint = exchange.attempt.endpoint().cloned();
+    let record = record::facts(&exchange);
     let Exchange { flows, request, response, parts, lane, active, route, route_facts, .. } = *exchange;
-    let Exchange { upstream, upstream_active, failure, values, id, .. } = *exchange;
+    let Exchange { upstream, upstream_active, failure, rare, id, .. } = *exchange;
     let client = flows.client;
     let chains = lane.into_iter().map(|lane| (lane, active));
     let chains = chains.chain(upstream.iter().map(|upstream| (upstream.lane.clone(), upstream_active))).collect();
@@ -56,7 +64,9 @@ pub(super) fn run(exchange: Box<Exchange>, cancelled: bool) -> Box<Client> {
         upstream,
         endpoint,
         failure,
-        values,
+        rare,
+        seat: 0,
+        record,
         id,
         parts,
     };
@@ -104,13 +114,14 @@ async fn within(mut look: std::pin::Pin<Box<impl Future<Output = ()>>>, guard: &
 
 impl Over {
     fn reads(&self, what: Bits) -> Result<(), Refused> {
-        Refused::unless(self.row.reads, what, Refused::NotHere)
+        Refused::unless_reads(self.row, what)
     }
 }
 
 impl View for Over {
-    fn enter(&mut self, row: &'static Row, _seat: u16) {
+    fn enter(&mut self, row: &'static Row, seat: u16) {
         self.row = row;
+        self.seat = seat;
     }
 
     fn would(&mut self, policy: &Arc<str>, verdict: &'static str) {
@@ -161,30 +172,47 @@ impl View for Over {
         Ok(self.failure.as_ref())
     }
 
-    fn value(&self, key: &str) -> Result<Option<&str>, Refused> {
+    fn value(&self, key: &str) -> Result<Option<&Plain>, Refused> {
         self.reads(may::VALUES)?;
-        Ok(self.values.iter().find(|(name, _)| **name == *key).map(|(_, value)| &**value))
+        Ok(self.rare.as_ref().and_then(|rare| rare.value(key)))
     }
 
-    fn set_value(&mut self, key: &str, value: &str) -> Result<(), Refused> {
-        Refused::unless(self.row.writes, may::VALUES, Refused::ReadOnly)?;
-        put_value(&mut self.values, key, value)
+    fn set_value(&mut self, key: &str, value: Plain) -> Result<(), Refused> {
+        Refused::unless_writes(self.row, may::VALUES)?;
+        self.rare.get_or_insert_default().set_value(key, value)
     }
-}
 
-/// Sets one of an exchange's values, within the bounds.
-pub(super) fn put_value(values: &mut Vec<(Box<str>, Box<str>)>, key: &str, value: &str) -> Result<(), Refused> {
-    if value.len() > VALUE_BYTES_MAX {
-        return Err(Refused::BadValue);
+    fn identity(&self) -> Result<Option<&Identity>, Refused> {
+        self.reads(may::IDENTITY)?;
+        Ok(self.rare.as_ref().and_then(|rare| rare.identity.as_ref()))
     }
-    if let Some(known) = values.iter_mut().find(|(name, _)| **name == *key) {
-        known.1 = value.into();
-    } else if values.len() < VALUES_MAX {
-        values.push((key.into(), value.into()));
-    } else {
-        return Err(Refused::BadValue);
+
+    fn mine(&mut self) -> Option<&mut Option<Box<dyn Any>>> {
+        let seat = self.seat;
+        self.rare.get_or_insert_default().mine(seat)
     }
-    Ok(())
+
+    fn start(&mut self, awaited: Awaited) -> Result<Ticket, Refused> {
+        if let Awaited::Body { side, .. } = &awaited {
+            self.reads(side.body())?;
+        }
+        self.rare.get_or_insert_default().tickets.start(awaited, &Nowhere)
+    }
+
+    fn poll_ticket(&mut self, ticket: Ticket, cx: &mut Context<'_>) -> Poll<Result<Redeemed, Failure>> {
+        self.rare.get_or_insert_default().tickets.poll_alone(ticket, cx)
+    }
+
+    fn cancel(&mut self, ticket: Ticket) {
+        if let Some(rare) = &mut self.rare {
+            rare.tickets.cancel(ticket);
+        }
+    }
+
+    fn record(&self) -> Result<RecordFacts, Refused> {
+        self.reads(may::RECORD)?;
+        Ok(self.record.clone())
+    }
 }
 
 #[cfg(test)]
@@ -214,7 +242,7 @@ mod tests {
                 }
                 let request = view.request()?;
                 self.0.borrow_mut().push(format!("{} {}", request.path(), view.response()?.status()));
-                view.set_value("seen", "yes")?;
+                view.set_value("seen", "yes".into())?;
                 Ok(Verdict::Pass)
             }))
         }
@@ -241,7 +269,9 @@ mod tests {
             upstream: None,
             endpoint: None,
             failure: None,
-            values: Vec::new(),
+            rare: None,
+            seat: 0,
+            record: RecordFacts::default(),
             id: RequestId::make(),
         }
     }

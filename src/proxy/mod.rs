@@ -9,6 +9,7 @@ mod gather;
 mod grpc;
 pub mod lifecycle;
 mod look;
+mod rare;
 mod reach;
 mod record;
 mod request_id;
@@ -33,6 +34,7 @@ use crate::upstream::Pool;
 use crate::upstream::directory::{Busy, Entry, InFlight, Seen};
 
 use flow::Flows;
+use rare::Rare;
 use record::Record;
 use request_id::RequestId;
 
@@ -72,12 +74,15 @@ pub struct Exchange {
     attempt: Attempt,
     /// The row of the hook that runs: what may be touched now.
     row: &'static Row,
+    /// The seat of the policy that runs; those of the upstream's chain count on.
+    seat: u16,
     observe_mark: Option<Box<(Side, Mark)>>,
     observing: bool,
     failure: Option<Failure>,
     /// The response is an answer without a body: a failure page is due.
     needs_page: bool,
-    values: Vec<(Box<str>, Box<str>)>,
+    /// What few need.
+    rare: Option<Box<Rare>>,
     id: RequestId,
     /// The generation's number; it outlives the generation in a tunnel.
     number: u64,
@@ -149,11 +154,12 @@ impl Exchange {
             chosen: None,
             attempt: Attempt::default(),
             row: Hook::Route.row(),
+            seat: 0,
             observe_mark: None,
             observing: false,
             failure: None,
             needs_page: false,
-            values: Vec::new(),
+            rare: None,
             number: generation.number(),
             generation: Some(generation),
             record: Record::begin(),

@@ -6,6 +6,7 @@ use std::time::Instant;
 use super::Exchange;
 use crate::clock;
 use crate::failure::{Failure, Fault, Reason};
+use crate::hook::RecordFacts;
 use crate::http::h1::write::Length;
 use crate::http::name::Known;
 use crate::observe::access_log::{self, End};
@@ -31,6 +32,8 @@ pub(super) struct Record {
     /// Bytes through a tunnel: from the client, to the client.
     pub(super) tunnelled: (u64, u64),
     pub(super) retries: u32,
+    /// From the client and to it, once it is over.
+    bytes: (u64, u64),
 }
 
 // === impl Record ===
@@ -50,6 +53,7 @@ impl Record {
             detail: None,
             tunnelled: (0, 0),
             retries: 0,
+            bytes: (0, 0),
         }
     }
 
@@ -80,18 +84,36 @@ impl Record {
     /// Who ended the exchange, and why: the `end` of the log.
     fn end(&self) -> End<'_> {
         if let Some(reason) = self.failed {
-            let by = match reason.fault() {
-                Fault::Client => "client",
-                Fault::Upstream => "upstream",
-                Fault::Policy => "policy",
-                Fault::Proxy => "proxy",
-            };
+            let by = by(reason);
             return End::Failed { by, reason: reason.label() };
         }
         match &self.answered_by {
             Some((name, verdict)) => End::Policy { name, verdict },
             None => End::Complete,
         }
+    }
+}
+
+/// What `log` is told of an exchange that [`finish`] has counted.
+pub(super) fn facts(exchange: &Exchange) -> RecordFacts {
+    let record = &exchange.record;
+    let (end, reason) = match (record.failed, &record.answered_by) {
+        (Some(reason), _) => (by(reason), reason.label()),
+        (None, Some(_)) => ("policy", ""),
+        (None, None) => ("complete", ""),
+    };
+    RecordFacts {
+        status: exchange.response.status(),
+        bytes_in: record.bytes.0,
+        bytes_out: record.bytes.1,
+        total_us: record.elapsed_us(),
+        connect_us: record.connect_us,
+        first_byte_us: record.first_byte_us,
+        attempts: record.attempts,
+        retries: record.retries,
+        end,
+        reason,
+        policy: record.answered_by.as_ref().map(|(name, _)| name.clone()),
     }
 }
 
@@ -109,6 +131,7 @@ pub(super) fn finish(exchange: &mut Exchange) {
     let before = std::mem::replace(&mut client.counted, (read, written));
     let tunnelled = exchange.record.tunnelled;
     let (bytes_in, bytes_out) = (read - before.0 + tunnelled.0, written - before.1 + tunnelled.1);
+    exchange.record.bytes = (bytes_in, bytes_out);
     metrics.bytes(Way::ClientReceived, bytes_in);
     metrics.bytes(Way::ClientSent, bytes_out);
     if exchange.parts.log.borrow().is_some() {
@@ -152,6 +175,16 @@ fn write_line(exchange: &Exchange, total_us: u64, bytes_in: u64, bytes_out: u64)
     };
     if let Some(log) = exchange.parts.log.borrow_mut().as_mut() {
         log.write(&line);
+    }
+}
+
+/// Whose fault it was, as logs call them.
+fn by(reason: Reason) -> &'static str {
+    match reason.fault() {
+        Fault::Client => "client",
+        Fault::Upstream => "upstream",
+        Fault::Policy => "policy",
+        Fault::Proxy => "proxy",
     }
 }
 

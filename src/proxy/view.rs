@@ -1,20 +1,26 @@
 //! What policies see of an exchange, and the only way in which they change it.
 
+use std::any::Any;
 use std::borrow::Cow;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use super::{Exchange, attempt};
 use crate::failure::Failure;
-use crate::hook::table::{OnFailure, may};
-use crate::hook::{ClientFacts, Edit, Endpoint, Endpoints, Refused, RouteFacts, Row, Side, UpstreamId, View};
+use crate::hook::table::{OnFailure, Wait, may};
+use crate::hook::{
+    Awaited, ClientFacts, Edit, Endpoint, Endpoints, Identity, Nowhere, Plain, Redeemed, Refused, RouteFacts, Row,
+    Side, Ticket, UpstreamId, View,
+};
 use crate::http::authority::check_host;
 use crate::http::head::Head;
 use crate::http::name::{FieldName, Known, is_field_value, is_token};
 use crate::http::target;
 
 impl View for Exchange {
-    fn enter(&mut self, row: &'static Row, _seat: u16) {
+    fn enter(&mut self, row: &'static Row, seat: u16) {
         self.row = row;
+        self.seat = seat;
         self.observe_mark = None;
         self.observing = false;
     }
@@ -51,8 +57,7 @@ impl View for Exchange {
     }
 
     fn edit(&mut self, side: Side, edit: Edit<'_>) -> Result<(), Refused> {
-        let bit = if side == Side::Request { may::REQUEST } else { may::RESPONSE };
-        Refused::unless(self.row.writes, bit, Refused::ReadOnly)?;
+        Refused::unless_writes(self.row, side.head())?;
         self.mark(side);
         let rules = self.settings.rules.normalise;
         let head = if side == Side::Request { &mut self.request } else { &mut self.response };
@@ -80,7 +85,7 @@ impl View for Exchange {
     }
 
     fn choose_upstream(&mut self, id: UpstreamId) -> Result<(), Refused> {
-        Refused::unless(self.row.writes, may::UPSTREAM, Refused::ReadOnly)?;
+        Refused::unless_writes(self.row, may::UPSTREAM)?;
         let listed = |route: &RouteFacts| route.to.iter().any(|(one, _)| *one == id);
         if self.route.as_ref().is_some_and(|route| !listed(&route.facts)) {
             return Err(Refused::NotGranted);
@@ -91,7 +96,7 @@ impl View for Exchange {
 
     fn endpoints(&self) -> Result<&Endpoints, Refused> {
         self.reads(may::ENDPOINTS)?;
-        self.attempt.endpoints.as_ref().ok_or(Refused::NotHere)
+        self.attempt.endpoints.as_ref().ok_or(Refused::NotHere(may::ENDPOINTS))
     }
 
     fn endpoint(&self) -> Result<Option<&Arc<Endpoint>>, Refused> {
@@ -108,20 +113,59 @@ impl View for Exchange {
         self.failure.as_ref().is_some_and(|failure| attempt::may_retry(self, failure.reason()))
     }
 
-    fn value(&self, key: &str) -> Result<Option<&str>, Refused> {
+    fn value(&self, key: &str) -> Result<Option<&Plain>, Refused> {
         self.reads(may::VALUES)?;
-        Ok(self.values.iter().find(|(name, _)| **name == *key).map(|(_, value)| &**value))
+        Ok(self.rare.as_ref().and_then(|rare| rare.value(key)))
     }
 
-    fn set_value(&mut self, key: &str, value: &str) -> Result<(), Refused> {
-        Refused::unless(self.row.writes, may::VALUES, Refused::ReadOnly)?;
-        super::look::put_value(&mut self.values, key, value)
+    fn set_value(&mut self, key: &str, value: Plain) -> Result<(), Refused> {
+        Refused::unless_writes(self.row, may::VALUES)?;
+        self.rare_mut().set_value(key, value)
+    }
+
+    fn identity(&self) -> Result<Option<&Identity>, Refused> {
+        self.reads(may::IDENTITY)?;
+        Ok(self.rare.as_ref().and_then(|rare| rare.identity.as_ref()))
+    }
+
+    fn set_identity(&mut self, identity: Option<Identity>) -> Result<(), Refused> {
+        Refused::unless_writes(self.row, may::IDENTITY)?;
+        self.rare_mut().set_identity(identity)
+    }
+
+    fn mine(&mut self) -> Option<&mut Option<Box<dyn Any>>> {
+        let seat = self.seat;
+        self.rare_mut().mine(seat)
+    }
+
+    fn start(&mut self, awaited: Awaited) -> Result<Ticket, Refused> {
+        if self.row.wait == Wait::No {
+            return Err(Refused::MayNotWait);
+        }
+        if let Awaited::Body { side, .. } = &awaited {
+            self.reads(side.body())?;
+        }
+        self.rare_mut().tickets.start(awaited, &Nowhere)
+    }
+
+    fn poll_ticket(&mut self, ticket: Ticket, cx: &mut Context<'_>) -> Poll<Result<Redeemed, Failure>> {
+        let polled = self.rare_mut().tickets.poll_alone(ticket, cx);
+        if polled.is_ready() {
+            return polled;
+        }
+        self.flows.poll_idle(cx).map(Err)
+    }
+
+    fn cancel(&mut self, ticket: Ticket) {
+        if let Some(rare) = &mut self.rare {
+            rare.tickets.cancel(ticket);
+        }
     }
 }
 
 impl Exchange {
     fn reads(&self, what: crate::hook::table::Bits) -> Result<(), Refused> {
-        Refused::unless(self.row.reads, what, Refused::NotHere)
+        Refused::unless_reads(self.row, what)
     }
 
     /// Before the first write of a policy whose edits may have to be undone.

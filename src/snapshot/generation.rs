@@ -98,7 +98,7 @@ impl Generation {
             let alive = UpstreamAlive {
                 id: compiled.id,
                 name: compiled.name.clone(),
-                lane: Lane::new(seats(&compiled.places)?.into_iter()),
+                lane: Lane::new_upstream(seats(&compiled.places)?.into_iter()),
                 timeouts: plan.timeouts,
                 connections_max: plan.connections_max,
                 requests_max: plan.requests_max,
@@ -167,13 +167,23 @@ fn put<T>(list: &mut Vec<Option<T>>, at: u32, thing: T) {
 // === impl Lane ===
 
 impl Lane {
-    fn new(seats: impl Iterator<Item = (Seat, Option<Arc<Matcher>>)>) -> Rc<Self> {
+    fn new(seats: impl Iterator<Item = Sitting>) -> Rc<Self> {
+        let (seats, conditions) = Self::apart(seats);
+        Rc::new(Self { chain: Chain::new(seats), conditions })
+    }
+
+    fn new_upstream(seats: impl Iterator<Item = Sitting>) -> Rc<Self> {
+        let (seats, conditions) = Self::apart(seats);
+        Rc::new(Self { chain: Chain::new(seats).of_upstream(), conditions })
+    }
+
+    fn apart(seats: impl Iterator<Item = Sitting>) -> (Vec<Seat>, Vec<(u16, Arc<Matcher>)>) {
         let (mut list, mut conditions) = (Vec::new(), Vec::new());
         for (index, (seat, when)) in seats.enumerate() {
             conditions.extend(when.map(|when| (index as u16, when)));
             list.push(seat);
         }
-        Rc::new(Self { chain: Chain::new(list), conditions })
+        (list, conditions)
     }
 
     /// A chain without conditions.

@@ -18,7 +18,7 @@ pub use mailbox::{DoorPlan, LogPlan, Mailbox, Message};
 use crate::clock;
 use crate::config::plan::{self, Place};
 use crate::drain::{Drain, Level};
-use crate::hook::{Hook, WorkerParts};
+use crate::hook::{Hook, Nowhere, WorkerParts};
 use crate::http::forwarded::Lines;
 use crate::limits::{DRAIN_LIMIT_MS, LISTENER_CONNECTIONS_MAX, POOL_SWEEP_MS, WORKER_STACK_BYTES};
 use crate::listen::accept::{self, Counted, Door};
@@ -135,7 +135,7 @@ impl Worker {
             furnish(&drain);
         }
         Rc::new(Self {
-            facts: WorkerParts { number: birth.number, workers: birth.workers },
+            facts: WorkerParts { number: birth.number, workers: birth.workers, reach: Rc::new(Nowhere) },
             parts: Rc::new(parts),
             current: RefCell::default(),
             prepared: RefCell::default(),

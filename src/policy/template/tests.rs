@@ -9,7 +9,7 @@ use crate::policy::fake::{Fake, secrets};
 fn render_for(text: &str, escape: Escape) -> String {
     let mut fake = Fake::get("/a/b?q=1%20/2&e=%zz");
     fake.param("id", "7%2F8");
-    fake.set_value("login.plan", "gold").unwrap();
+    fake.set_value("login.plan", "gold".into()).unwrap();
     fake.response = Some(Head::response(404));
     let mut out = Vec::new();
     Template::new(text, &secrets()).unwrap().render_for(escape, &fake, &mut out);
