@@ -260,10 +260,6 @@ limits! {
     JSON_KEYS_MAX: usize = 500_000;
     /// Values in one JSON text.
     JSON_VALUES_MAX: usize = 1_000_000;
-    /// Levels of lists and maps in plain data.
-    PLAIN_DEPTH_MAX: usize = 32;
-    /// Bytes that each value in plain data counts for, beside its text.
-    PLAIN_NODE_BYTES: usize = 32;
     /// Bytes of a regular expression of a script.
     REGEX_PATTERN_BYTES_MAX: usize = 4096;
     /// Bytes that it may take when compiled.

@@ -2,7 +2,7 @@
 //! leaves. No functions, no references, no cycles; its depth is bounded where it is made.
 
 use super::json::{Bounds, Decoder, JsonError, Progress, Sink, Writer};
-use crate::limits::{LIBRARY_BYTES_MAX, PLAIN_DEPTH_MAX, PLAIN_NODE_BYTES};
+use crate::limits::{LIBRARY_BYTES_MAX, PLAIN_DEPTH_MAX};
 
 /// A value without behaviour. Texts are bytes: whoever wants UTF-8 checks it.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -43,9 +43,20 @@ enum Open {
 // === impl Plain ===
 
 impl Plain {
+    /// The text, if it is one.
     #[must_use]
-    pub fn text(bytes: impl AsRef<[u8]>) -> Self {
-        Self::Text(bytes.as_ref().into())
+    pub fn text(&self) -> Option<&[u8]> {
+        if let Self::Text(text) = self { Some(text) } else { None }
+    }
+
+    /// Appends it as placeholders show it: a text, a number or a truth value; of the rest nothing.
+    pub fn show(&self, out: &mut Vec<u8>) {
+        match self {
+            Self::Text(text) => out.extend_from_slice(text),
+            Self::Bool(truth) => out.extend_from_slice(if *truth { b"true" } else { b"false" }),
+            Self::Number(number) => out.extend_from_slice(number.to_string().as_bytes()),
+            Self::Nil | Self::List(_) | Self::Map(_) => {}
+        }
     }
 
     /// What stands under a key of a map.
@@ -57,34 +68,35 @@ impl Plain {
         }
     }
 
-    /// Bytes that it counts for: its texts and keys, and a fixed price for every value.
+    /// Bytes that it takes, roughly; `None`: it is nested too deeply to be kept.
     #[must_use]
-    pub fn weight(&self) -> usize {
-        let inside = match self {
-            Self::Nil | Self::Bool(_) | Self::Number(_) => 0,
-            Self::Text(bytes) => bytes.len(),
-            Self::List(items) => items.iter().map(Self::weight).sum(),
-            Self::Map(entries) => {
-                entries.iter().map(|(key, value)| PLAIN_NODE_BYTES + key.len() + value.weight()).sum()
+    pub fn weight(&self) -> Option<usize> {
+        self.weight_within(PLAIN_DEPTH_MAX)
+    }
+
+    fn weight_within(&self, depth: usize) -> Option<usize> {
+        let own = size_of::<Self>();
+        Some(match self {
+            Self::Nil | Self::Bool(_) | Self::Number(_) => own,
+            Self::Text(text) => own + text.len(),
+            Self::List(list) => {
+                let depth = depth.checked_sub(1)?;
+                list.iter().try_fold(own, |sum, one| Some(sum + one.weight_within(depth)?))?
             }
-        };
-        PLAIN_NODE_BYTES + inside
+            Self::Map(map) => {
+                let (depth, key_own) = (depth.checked_sub(1)?, size_of::<Box<[u8]>>());
+                let weight = |(key, one): &(Box<[u8]>, Self)| Some(key_own + key.len() + one.weight_within(depth)?);
+                map.iter().try_fold(own, |sum, entry| Some(sum + weight(entry)?))?
+            }
+        })
     }
 
     /// Its weight, if it is neither too deep nor heavier than `most`.
     pub fn check(&self, most: usize) -> Result<usize, PlainError> {
-        if !self.is_within(PLAIN_DEPTH_MAX) {
-            return Err(PlainError::TooDeep);
-        }
-        let bytes = self.weight();
-        if bytes > most { Err(PlainError::TooHeavy { bytes, most }) } else { Ok(bytes) }
-    }
-
-    fn is_within(&self, levels: usize) -> bool {
-        match self {
-            Self::List(items) => levels > 0 && items.iter().all(|item| item.is_within(levels - 1)),
-            Self::Map(entries) => levels > 0 && entries.iter().all(|(_, value)| value.is_within(levels - 1)),
-            _ => true,
+        match self.weight() {
+            None => Err(PlainError::TooDeep),
+            Some(bytes) if bytes > most => Err(PlainError::TooHeavy { bytes, most }),
+            Some(bytes) => Ok(bytes),
         }
     }
 
@@ -124,6 +136,18 @@ impl Plain {
         let (mut decoder, mut builder) = (Decoder::new(bounds), Builder::default());
         while decoder.run(text, &mut builder)? == Progress::Paused {}
         Ok(builder.finish())
+    }
+}
+
+impl From<&str> for Plain {
+    fn from(text: &str) -> Self {
+        Self::Text(text.as_bytes().into())
+    }
+}
+
+impl From<&[u8]> for Plain {
+    fn from(bytes: &[u8]) -> Self {
+        Self::Text(bytes.into())
     }
 }
 
@@ -200,7 +224,7 @@ impl Sink for Builder {
     }
 
     fn string(&mut self, bytes: &[u8]) -> Result<(), JsonError> {
-        self.put(Plain::text(bytes))
+        self.put(Plain::from(bytes))
     }
 
     fn begin_array(&mut self) -> Result<(), JsonError> {
@@ -257,8 +281,22 @@ mod tests {
         assert_eq!(nested(PLAIN_DEPTH_MAX + 1).check(usize::MAX), Err(PlainError::TooDeep));
         let text = [vec![b'['; PLAIN_DEPTH_MAX + 1], vec![b']'; PLAIN_DEPTH_MAX + 1]].concat();
         assert!(Plain::from_json(&text).is_err());
-        let heavy = Plain::Map(vec![(b"key"[..].into(), Plain::text("12345"))]);
-        assert_eq!(heavy.weight(), 3 * PLAIN_NODE_BYTES + 3 + 5);
+        let heavy = Plain::Map(vec![(b"key"[..].into(), "12345".into())]);
+        assert_eq!(heavy.weight(), Some(2 * size_of::<Plain>() + size_of::<Box<[u8]>>() + 3 + 5));
         assert!(matches!(heavy.check(10), Err(PlainError::TooHeavy { most: 10, .. })));
+    }
+
+    #[test]
+    fn scalars_are_shown_as_they_are_written() {
+        let shown = |plain: Plain| {
+            let mut out = Vec::new();
+            plain.show(&mut out);
+            String::from_utf8(out).unwrap()
+        };
+        assert_eq!(shown(Plain::Number(3.0)), "3");
+        assert_eq!(shown(Plain::Number(0.5)), "0.5");
+        assert_eq!(shown(Plain::Bool(true)), "true");
+        assert_eq!(shown("a b".into()), "a b");
+        assert_eq!(shown(Plain::List(vec![Plain::Nil])), "");
     }
 }

@@ -48,7 +48,7 @@ fn unsigned(claims: &Plain, algorithm: Algorithm, id: Option<&[u8]>) -> Result<S
     if !matches!(claims, Plain::Map(_)) {
         return Err(JwtError::Claims("they are not a table of names".into()));
     }
-    let entry = |name: &str, text: &[u8]| (name.as_bytes().into(), Plain::text(text));
+    let entry = |name: &str, text: &[u8]| (name.as_bytes().into(), Plain::from(text));
     let mut header = vec![entry("alg", algorithm.label().as_bytes()), entry("typ", b"JWT")];
     header.extend(id.map(|id| entry("kid", id)));
     let part = |plain: &Plain| {

@@ -38,7 +38,7 @@ fn tokens_of_rfc_7515_and_8037() {
     for (token, jwk) in [(HS256, HS256_JWK), (RS256, RS256_JWK), (ES256, ES256_JWK)] {
         let key = Key::parse(jwk).unwrap();
         let found = verify_at(token.as_bytes(), &key, &Checks::default(), BEFORE).unwrap();
-        assert_eq!(found.claims.get(b"iss"), Some(&Plain::text("joe")));
+        assert_eq!(found.claims.get(b"iss"), Some(&Plain::from("joe")));
         assert!(verify_at(format!("bearer  {token} ").as_bytes(), &key, &Checks::default(), BEFORE).is_ok());
         assert!(matches!(verify(token.as_bytes(), &key, &Checks::default()), Err(JwtError::Expired(_))));
         let mut damaged = token.as_bytes().to_vec();
@@ -72,7 +72,7 @@ fn what_is_signed_is_verified_by_the_public_half() {
             let found = verify(token.as_bytes(), &public, &Checks::default()).unwrap();
             assert_eq!(
                 (found.claims, found.header.get(b"alg")),
-                (wanted.clone(), Some(&Plain::text(algorithm.label())))
+                (wanted.clone(), Some(&Plain::from(algorithm.label())))
             );
             assert!(sign(&wanted, &public, None).is_err(), "a public key cannot sign");
             assert!(sign(&wanted, &public, Some(algorithm)).is_err());
