@@ -285,6 +285,26 @@ limits! {
     JWT_LEEWAY_S: f64 = 30.0;
     /// Keys of one JSON Web Key Set: a token that names none is tried with each.
     JWKS_KEYS_MAX: usize = 64;
+    /// Bytes of a dictionary whose `size` is not said.
+    DICTIONARY_BYTES: usize = 16 * 1024 * 1024;
+    /// Fewest bytes a dictionary may have: some hundred counters.
+    DICTIONARY_BYTES_MIN: usize = 64 * 1024;
+    /// Parts of a dictionary that are locked one by one: workers that write at the same moment seldom meet.
+    DICTIONARY_SHARDS_MAX: usize = 64;
+    /// Bytes that each part has at least, so that a large value fits into it.
+    DICTIONARY_SHARD_BYTES_MIN: usize = 2 * 1024 * 1024;
+    /// Bytes of a dictionary's key.
+    DICTIONARY_KEY_BYTES_MAX: usize = 4 * 1024;
+    /// Bytes of a value in a dictionary: it is copied whenever it is read.
+    DICTIONARY_VALUE_BYTES_MAX: usize = 1024 * 1024;
+    /// Entries that one listing of keys looks at: some 20 ms.
+    DICTIONARY_LOOKS_MAX: usize = 1_000_000;
+    /// Bytes of a table's file: it is read and indexed whenever the configuration is.
+    TABLE_BYTES_MAX: usize = 64 * 1024 * 1024;
+    /// Rows of a table.
+    TABLE_ROWS_MAX: usize = 1_000_000;
+    /// Columns of a table.
+    TABLE_COLUMNS_MAX: usize = 256;
     /// Bytes of a request's body that the admin listener or the demo's origin reads.
     REPLY_BODY_BYTES_MAX: usize = 1024 * 1024;
     /// Connections that one admin listener holds.

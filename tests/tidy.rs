@@ -58,6 +58,7 @@ const UNSAFE: &[(&str, &str)] = &[];
 const LOCKS: &[(&str, &str)] = &[
     ("upstream/directory.rs", "names and endpoint lists; a worker locks only when a list's version has changed"),
     ("share/addresses.rs", "connections by client address; one look per connection, only where that is limited"),
+    ("share/dictionary/mod.rs", "shared dictionaries; each operation is one short step in one of many parts"),
 ];
 
 /// Files that read the time, each with its reason.

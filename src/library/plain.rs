@@ -68,6 +68,28 @@ impl Plain {
         }
     }
 
+    /// Whether it says the same; in which order a map was made does not matter.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::List(one), Self::List(other)) => {
+                one.len() == other.len() && one.iter().zip(other).all(|(one, other)| one.is_same(other))
+            }
+            (Self::Map(one), Self::Map(other)) if one.len() == other.len() => {
+                let sorted = |entries: &'_ [(Box<[u8]>, Self)]| {
+                    let mut places: Vec<usize> = (0..entries.len()).collect();
+                    places.sort_by(|a, b| entries[*a].0.cmp(&entries[*b].0));
+                    places
+                };
+                sorted(one).into_iter().zip(sorted(other)).all(|(here, there)| {
+                    let ((key, value), (known, wanted)) = (&one[here], &other[there]);
+                    key == known && value.is_same(wanted)
+                })
+            }
+            _ => self == other,
+        }
+    }
+
     /// Bytes that it takes, roughly; `None`: it is nested too deeply to be kept.
     #[must_use]
     pub fn weight(&self) -> Option<usize> {
@@ -148,6 +170,18 @@ impl From<&str> for Plain {
 impl From<&[u8]> for Plain {
     fn from(bytes: &[u8]) -> Self {
         Self::Text(bytes.into())
+    }
+}
+
+impl From<f64> for Plain {
+    fn from(number: f64) -> Self {
+        Self::Number(number)
+    }
+}
+
+impl From<bool> for Plain {
+    fn from(truth: bool) -> Self {
+        Self::Bool(truth)
     }
 }
 
