@@ -278,8 +278,8 @@ limits! {
     REGEX_PATTERN_BYTES_MAX: usize = 4096;
     /// Bytes that it may take when compiled.
     REGEX_COMPILED_BYTES_MAX: usize = 256 * 1024;
-    /// States of a regular expression times bytes of a text: a search cannot be interrupted, and this takes a quarter of a
-    /// second at the very worst.
+    /// States of a regular expression times bytes of a text, for a search cannot be interrupted: a pattern of 64 states may
+    /// be sought in 1 MiB.
     REGEX_STEPS_MAX: usize = 64 * 1024 * 1024;
     /// Compiled regular expressions that are kept for reuse.
     REGEX_PATTERNS_KEPT: usize = 64;
@@ -311,7 +311,7 @@ limits! {
     DICTIONARY_KEY_BYTES_MAX: usize = 4 * 1024;
     /// Bytes of a value in a dictionary: it is copied whenever it is read.
     DICTIONARY_VALUE_BYTES_MAX: usize = 1024 * 1024;
-    /// Entries that one listing of keys looks at: some 20 ms.
+    /// Entries that one listing of keys looks at: a policy must not hold its worker for longer.
     DICTIONARY_LOOKS_MAX: usize = 1_000_000;
     /// Bytes of a table's file: it is read and indexed whenever the configuration is.
     TABLE_BYTES_MAX: usize = 64 * 1024 * 1024;
