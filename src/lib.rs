@@ -110,6 +110,7 @@ pub mod http;
 pub mod library;
 pub mod limits;
 pub mod listen;
+pub mod lua;
 pub mod observe;
 pub mod policy;
 pub mod proxy;

@@ -22,7 +22,7 @@ pub mod render;
 pub mod scalar;
 pub mod schema;
 pub mod shapes;
-pub(crate) mod similar;
+pub mod similar;
 pub mod source;
 pub mod spanned;
 pub mod state_dir;

@@ -145,15 +145,32 @@ impl Plain {
         }
     }
 
-    /// As a JSON text.
-    pub fn to_json(&self) -> Result<Vec<u8>, JsonError> {
+    /// As JSON for people to look at: what is no UTF-8 is shown as it can be.
+    #[must_use]
+    pub fn to_json(&self) -> serde_json::Value {
+        let shown = |text: &[u8]| String::from_utf8_lossy(text).into_owned();
+        match self {
+            Self::Nil => serde_json::Value::Null,
+            Self::Bool(truth) => (*truth).into(),
+            Self::Number(number) if number.fract() == 0.0 && number.abs() < 1e15 => (*number as i64).into(),
+            Self::Number(number) => (*number).into(),
+            Self::Text(text) => shown(text).into(),
+            Self::List(list) => list.iter().map(Self::to_json).collect(),
+            Self::Map(map) => {
+                map.iter().map(|(key, one)| (shown(key), one.to_json())).collect::<serde_json::Map<_, _>>().into()
+            }
+        }
+    }
+
+    /// As a JSON text; it is refused where it would say something else.
+    pub fn to_json_text(&self) -> Result<Vec<u8>, JsonError> {
         let mut writer = Writer::new(LIBRARY_BYTES_MAX);
         self.tell(&mut writer)?;
         writer.finish()
     }
 
     /// From a JSON text, in one go. Of a key that stands twice the last value counts.
-    pub fn from_json(text: &[u8]) -> Result<Self, JsonError> {
+    pub fn from_json_text(text: &[u8]) -> Result<Self, JsonError> {
         let bounds = Bounds { depth: PLAIN_DEPTH_MAX, ..Bounds::default() };
         let (mut decoder, mut builder) = (Decoder::new(bounds), Builder::default());
         while decoder.run(text, &mut builder)? == Progress::Paused {}
@@ -295,17 +312,17 @@ mod tests {
     #[test]
     fn json_there_and_back() {
         for text in ["null", "true", "-1.5", r#""a\u00e9\n""#, "[]", "{}", r#"{"b":[1,{"a":null}],"a":"x"}"#] {
-            let plain = Plain::from_json(text.as_bytes()).unwrap();
-            let back = plain.to_json().unwrap();
-            assert_eq!(Plain::from_json(&back).unwrap(), plain);
+            let plain = Plain::from_json_text(text.as_bytes()).unwrap();
+            let back = plain.to_json_text().unwrap();
+            assert_eq!(Plain::from_json_text(&back).unwrap(), plain);
             let value: serde_json::Value = serde_json::from_str(text).unwrap();
             assert_eq!(serde_json::from_slice::<serde_json::Value>(&back).unwrap(), value);
         }
-        let twice = Plain::from_json(br#"{"a":1,"b":2,"a":3}"#).unwrap();
-        assert_eq!(twice.to_json().unwrap(), br#"{"a":3,"b":2}"#);
+        let twice = Plain::from_json_text(br#"{"a":1,"b":2,"a":3}"#).unwrap();
+        assert_eq!(twice.to_json_text().unwrap(), br#"{"a":3,"b":2}"#);
         assert_eq!(twice.get(b"b"), Some(&Plain::Number(2.0)));
         let value: serde_json::Value = serde_json::from_str(r#"{"a":[1,"x",null,true]}"#).unwrap();
-        assert_eq!(Plain::from(value).to_json().unwrap(), br#"{"a":[1,"x",null,true]}"#);
+        assert_eq!(Plain::from(value).to_json_text().unwrap(), br#"{"a":[1,"x",null,true]}"#);
     }
 
     #[test]
@@ -314,7 +331,7 @@ mod tests {
         assert!(nested(PLAIN_DEPTH_MAX).check(usize::MAX).is_ok());
         assert_eq!(nested(PLAIN_DEPTH_MAX + 1).check(usize::MAX), Err(PlainError::TooDeep));
         let text = [vec![b'['; PLAIN_DEPTH_MAX + 1], vec![b']'; PLAIN_DEPTH_MAX + 1]].concat();
-        assert!(Plain::from_json(&text).is_err());
+        assert!(Plain::from_json_text(&text).is_err());
         let heavy = Plain::Map(vec![(b"key"[..].into(), "12345".into())]);
         assert_eq!(heavy.weight(), Some(2 * size_of::<Plain>() + size_of::<Box<[u8]>>() + 3 + 5));
         assert!(matches!(heavy.check(10), Err(PlainError::TooHeavy { most: 10, .. })));

@@ -293,7 +293,7 @@ fn private(der: &[u8]) -> Result<One, KeyError> {
 // === JWK (RFC 7517) ===
 
 fn from_jwks(text: &[u8]) -> Result<Key, KeyError> {
-    let json = Plain::from_json(text).map_err(|why| KeyError::Jwk(why.to_string()))?;
+    let json = Plain::from_json_text(text).map_err(|why| KeyError::Jwk(why.to_string()))?;
     let (keys, set) = match json.get(b"keys") {
         Some(Plain::List(keys)) => (keys.as_slice(), true),
         Some(_) => return Err(KeyError::Jwk("`keys` is not a list".into())),

@@ -142,7 +142,7 @@ fn bare(token: &[u8]) -> &[u8] {
 
 fn object(part: &[u8], which: &'static str) -> Result<Plain, JwtError> {
     let text = base64::decode(part, Some(Alphabet::UrlSafe)).map_err(|_| JwtError::Form)?;
-    match Plain::from_json(&text) {
+    match Plain::from_json_text(&text) {
         Ok(object @ Plain::Map(_)) => Ok(object),
         _ => Err(JwtError::NotJson(which)),
     }

@@ -52,7 +52,7 @@ fn unsigned(claims: &Plain, algorithm: Algorithm, id: Option<&[u8]>) -> Result<S
     let mut header = vec![entry("alg", algorithm.label().as_bytes()), entry("typ", b"JWT")];
     header.extend(id.map(|id| entry("kid", id)));
     let part = |plain: &Plain| {
-        let json = plain.to_json().map_err(|why| JwtError::Claims(why.to_string()))?;
+        let json = plain.to_json_text().map_err(|why| JwtError::Claims(why.to_string()))?;
         encoded(&json)
     };
     Ok(format!("{}.{}", part(&Plain::Map(header))?, part(claims)?))

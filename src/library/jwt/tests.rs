@@ -23,7 +23,7 @@ const EDDSA_JWK: &[u8] = br#"{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7Ty
 const BEFORE: f64 = 1_300_819_000.0;
 
 fn claims(json: &str) -> Plain {
-    Plain::from_json(json.as_bytes()).unwrap()
+    Plain::from_json_text(json.as_bytes()).unwrap()
 }
 
 fn token(header: &str, payload: &str, key: &Key) -> String {

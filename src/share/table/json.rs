@@ -7,7 +7,7 @@ use crate::limits::TABLE_ROWS_MAX;
 use super::{BadTable, Index, Rows, index, shown};
 
 pub(super) fn object(content: &[u8]) -> Result<(Rows, Index), BadTable> {
-    let values = match Plain::from_json(content) {
+    let values = match Plain::from_json_text(content) {
         Ok(Plain::Map(values)) => values,
         Ok(_) => return Err(BadTable::whole("expected one object: `{ \"key\": value, … }`")),
         Err(JsonError::Syntax { what, line, .. }) => {

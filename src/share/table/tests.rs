@@ -12,7 +12,7 @@ fn rows_are_found_by_their_key() {
     assert_eq!((plans.len(), plans.columns().len(), plans.kind()), (2, 3, Kind::Csv));
     let row = plans.lookup(b"acme").unwrap();
     assert_eq!((row.get(b"plan"), row.get(b"note"), row.get(b"x")), (Some(&b"gold"[..]), Some(&b"a, \"b\""[..]), None));
-    assert_eq!(row.to_plain().to_json().unwrap(), br#"{"customer":"acme","plan":"gold","note":"a, \"b\""}"#);
+    assert_eq!(row.to_plain().to_json_text().unwrap(), br#"{"customer":"acme","plan":"gold","note":"a, \"b\""}"#);
     assert_eq!(plans.lookup(b"x y").unwrap().get(b"note"), Some(&b""[..]));
     assert!(plans.lookup(b"acm").is_none() && plans.lookup_address([10, 0, 0, 1].into()).is_none());
     assert!(table(Kind::Csv, "key,value\n").is_empty());
@@ -31,7 +31,7 @@ fn the_narrowest_network_is_found() {
     let bare = table(Kind::Cidr, "10.0.0.0/8,inside\n192.0.2.0/24,doc\n");
     assert_eq!(bare.lookup(b"192.0.2.1").unwrap().get(b"2"), Some(&b"doc"[..]));
     let alone = table(Kind::Cidr, "10.0.0.0/8\n");
-    assert_eq!(alone.lookup(b"10.0.0.1").unwrap().to_plain().to_json().unwrap(), br#"{"1":"10.0.0.0/8"}"#);
+    assert_eq!(alone.lookup(b"10.0.0.1").unwrap().to_plain().to_json_text().unwrap(), br#"{"1":"10.0.0.0/8"}"#);
 }
 
 #[test]
