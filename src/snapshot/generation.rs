@@ -21,7 +21,7 @@ pub struct Generation {
     routes: Vec<Option<Rc<RouteAlive>>>,
     upstreams: Vec<Option<Rc<UpstreamAlive>>>,
     /// Every policy that sits somewhere, with what it was made from.
-    policies: Vec<(Rc<dyn Policy>, Arc<dyn Recipe>)>,
+    policies: Vec<Made>,
     _alive: Alive,
 }
 
@@ -61,6 +61,9 @@ pub struct UpstreamAlive {
 
 /// A policy in its seat, and the requests it is for.
 type Sitting = (Seat, Option<Arc<Matcher>>);
+
+/// A policy, and what it was made from.
+type Made = (Rc<dyn Policy>, Arc<dyn Recipe>);
 
 /// Counts living generations.
 struct Alive(Arc<std::sync::atomic::AtomicUsize>);
@@ -182,7 +185,7 @@ impl Generation {
 fn sit(
     place: &Place,
     worker: &WorkerParts,
-    policies: &RefCell<Vec<(Rc<dyn Policy>, Arc<dyn Recipe>)>>,
+    policies: &RefCell<Vec<Made>>,
 ) -> Result<Sitting, Diagnostic> {
     let policy: Rc<dyn Policy> = place.recipe.instantiate(worker)?;
     policies.borrow_mut().push((policy.clone(), place.recipe.clone()));
