@@ -358,6 +358,8 @@ limits! {
     TIMER_JITTER_PERCENT: u32 = 5;
     /// Milliseconds between two looks of the watchdog at running calls.
     WATCHDOG_TICK_MS: u64 = 1;
+    /// Milliseconds over which a policy's share of a worker is taken.
+    WATCHDOG_SHARE_WINDOW_MS: u64 = 1_000;
     /// The same while no script has run since the last look.
     WATCHDOG_IDLE_TICK_MS: u64 = 10;
 }
