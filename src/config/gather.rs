@@ -25,10 +25,11 @@ const KEYS: &[&str] = &[
     "upstreams",
     "secrets",
     "policies",
+    "defaults",
     "routes",
     "failure_pages",
 ];
-const KEYS_LATER: &[&str] = &["dictionaries", "tables", "defaults"];
+const KEYS_LATER: &[&str] = &["dictionaries", "tables"];
 
 // === impl Document ===
 
@@ -72,6 +73,7 @@ impl Document {
             "access_log" => single(&mut self.access_log, entry, found),
             "admin" => single(&mut self.admin, entry, found),
             "state_dir" => single(&mut self.state_dir, entry, found),
+            "defaults" => single(&mut self.defaults, entry, found),
             "resolve" => single(&mut self.resolve, entry, found),
             "use" => list(&mut self.uses, entry, found),
             "routes" => list(&mut self.routes, entry, found),

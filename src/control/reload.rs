@@ -418,16 +418,16 @@ pub fn load(source: &Source) -> Result<Loaded, Refusal> {
 }
 
 fn load_naming(source: &Source, inputs: &mut Vec<PathBuf>) -> Result<Loaded, Refusal> {
-    let sources = Arc::new(match source {
+    let mut sources = match source {
         Source::File(path) => Sources::load(path),
         Source::Text { name, text } => Sources::from_text(name, text),
-    });
-    match check_naming(&sources, &BuiltIns, inputs) {
+    };
+    match check_naming(&mut sources, &BuiltIns, inputs) {
         Ok((plan, warnings)) => {
             for warning in &warnings {
                 tracing::warn!("{}", render(warning, &sources, false));
             }
-            Ok(Loaded { plan: Arc::new(plan), sources })
+            Ok(Loaded { plan: Arc::new(plan), sources: Arc::new(sources) })
         }
         Err(found) => Err(Refusal::Config(render_all(&found, &sources, false))),
     }

@@ -167,6 +167,10 @@ fn compile_places(uses: &[Use], secrets: &Secrets, found: &mut Vec<Diagnostic>) 
                 continue;
             }
         };
+        if written.program.is_some() {
+            found.push(Diagnostic::error("E0105", "scripts are not run yet in this build").at(&written.span, ""));
+            continue;
+        }
         match policy::recipe(&written.kind, &written.options, secrets) {
             Ok(recipe) => {
                 places.push(Place { recipe, name: written.policy.as_str().into(), observe: written.observe, when });
