@@ -46,7 +46,7 @@
 //! - what policies may do: [`hook::table`], [`hook::view`]; a whole one: [`policy::traffic::redirect`]
 //! - what is refused on the wire: [`http::admit`], [`http::h1`], [`http::target`]
 //! - what the file may hold: [`config::document`]; what is wrong with it: [`config::check`]
-//! - what a reload does: [`control::reload`]
+//! - what a reload does: [`control::reload`]; how it is undone: [`control::steer`], [`control::history`]
 //! - what a failure costs the client: [`failure::Reason`] and [`proxy::answer::status`]
 //! - every bound there is: [`limits`]
 //!

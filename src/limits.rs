@@ -248,6 +248,20 @@ limits! {
     OPEN_FILES_MIN: u64 = 1_024;
     /// Milliseconds `gatewright reload` waits for the answer: a reload compiles scripts and resolves names.
     RELOAD_ANSWER_MS: u64 = 60_000;
+    /// Generations that history keeps; those that newer ones repeat go first.
+    HISTORY_GENERATIONS_MAX: usize = 100;
+    /// Bytes of files that history keeps, each content counted once.
+    HISTORY_BYTES_MAX: usize = 64 * 1024 * 1024;
+    /// Bytes of a generation's manifest: 512 files with pages and certificates take some 200 KiB.
+    HISTORY_MANIFEST_BYTES_MAX: usize = 16 * 1024 * 1024;
+    /// Bytes of a diff that are shown: nobody reads more, and an answer of the socket holds them.
+    DIFF_BYTES_MAX: usize = 1024 * 1024;
+    /// Edits that a diff looks for in one file; beyond them the whole middle counts as replaced. It bounds memory and time.
+    DIFF_EDITS_MAX: usize = 1_000;
+    /// Policies that may be switched at once.
+    SWITCHES_MAX: usize = 256;
+    /// Milliseconds after which the end of a switch is tried again, should it not be possible at its time.
+    SWITCH_RETRY_MS: u64 = 5_000;
     /// Bytes of an answer of the admin socket that are read.
     RELOAD_ANSWER_BYTES: u64 = 4 * 1024 * 1024;
     /// Bytes of a request's body that the admin listener or the demo's origin reads.

@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use fake::Fake;
 use gatewright::config::check::{check, check_naming};
 use gatewright::config::diagnostic::Diagnostic;
+use gatewright::config::files::Files;
 use gatewright::config::render::{render_all, render_github, render_json};
 use gatewright::config::scalar::Environment;
 use gatewright::config::schema::schema;
@@ -127,6 +128,32 @@ fn scripts_and_modules_are_inputs_even_where_they_are_missing() {
         let _ = check_naming(&mut Sources::load_with(Path::new(case), environment()), &Fake, &mut inputs);
         assert!(inputs.iter().any(|path| path == Path::new(named)), "{case}: {inputs:?}");
     }
+}
+
+/// What an earlier generation was made of is found again, whatever became of the files.
+#[test]
+fn scripts_and_modules_are_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+    std::fs::create_dir(folder.path().join("lib")).unwrap();
+    let main = folder.path().join("gatewright.yaml");
+    write(
+        "gatewright.yaml",
+        "version: 1\nlisteners: { web: { bind: 80 } }\npolicies: { a: { lua: { file: a.lua, lib: [lib] } } }\nroutes: [{ use: [a] }]\n",
+    );
+    write("a.lua", "local b = require('b')");
+    write("lib/b.lua", "return 1");
+    let mut sources = Sources::load(&main);
+    check(&mut sources, &BuiltIns).unwrap();
+    let kept = Files::kept(sources.kept());
+    write("a.lua", "local c = require('c')");
+    write("b.lua", "return 2");
+    std::fs::remove_dir_all(folder.path().join("lib")).unwrap();
+    let mut sources = Sources::load_from(&main, environment(), kept);
+    let (plan, _) = check(&mut sources, &BuiltIns).map_err(|found| render_all(&found, &sources, false)).unwrap();
+    let script = &plan.routes[0].chain[0].program.as_ref().unwrap().script;
+    assert_eq!(&*script.main.text, "local b = require('b')");
+    assert_eq!(&*script.modules[0].1.text, "return 1");
 }
 
 #[test]

@@ -57,6 +57,7 @@ const UNSAFE: &[(&str, &str)] = &[];
 /// Files that hold a lock, each with its reason. None of them is taken on the way of a plain request.
 const LOCKS: &[(&str, &str)] = &[
     ("upstream/directory.rs", "names and endpoint lists; a worker locks only when a list's version has changed"),
+    ("config/files.rs", "what a configuration was read from; taken while one is loaded, and at no other time"),
     ("share/addresses.rs", "connections by client address; one look per connection, only where that is limited"),
 ];
 

@@ -10,10 +10,10 @@ use std::sync::Arc;
 use super::super::codes;
 use super::super::diagnostic::{Diagnostic, Span};
 use super::super::document::Lua;
+use super::super::files::Files;
 use super::super::node::Entry;
 use super::super::plan::{Script, Source};
 use super::super::scan::{Call, calls};
-use super::super::source::read;
 use super::super::spanned::Spanned;
 use super::Check;
 use crate::limits;
@@ -34,7 +34,7 @@ impl Check<'_> {
         let mut folders = vec![folder];
         for lib in &lua.lib {
             let path = self.path(lib);
-            if path.is_dir() {
+            if self.sources.reading().is_folder(&path) {
                 folders.push(path);
             } else {
                 let message = format!("`{}` is not a folder", path.display());
@@ -90,7 +90,7 @@ impl Check<'_> {
     /// Reads a script's file, which is watched from now on and can be shown.
     fn text(&mut self, path: &Path) -> Result<Source, String> {
         self.plan.inputs.push(path.to_owned());
-        let text: Arc<str> = read(path, limits::SCRIPT_BYTES_MAX)?.into();
+        let text: Arc<str> = self.sources.reading().text(path, limits::SCRIPT_BYTES_MAX)?.into();
         let name: Arc<str> = path.display().to_string().into();
         self.texts.push((name.clone(), text.clone()));
         Ok(Source { name, text, path: Some(path.to_owned()), span: None })
@@ -130,7 +130,7 @@ impl Check<'_> {
             self.report(wrong(format!("`{name}` is not the name of a module")).at(&place, "").help(help));
             return None;
         };
-        let found = match search(&file, folders) {
+        let found = match search(&file, folders, self.sources.reading()) {
             Search::Found(path) => {
                 let read = self.text(&path);
                 read.map_err(|why| wrong(format!("cannot read the module `{}`: {why}", path.display())).at(&place, ""))
@@ -178,27 +178,23 @@ fn file_of(name: &str) -> Option<PathBuf> {
     parts.iter().all(|part| !part.is_empty() && part.bytes().all(plain)).then(|| parts.iter().collect())
 }
 
-fn search(file: &Path, folders: &[PathBuf]) -> Search {
+fn search(file: &Path, folders: &[PathBuf], files: &Files) -> Search {
     let mut looked = Vec::new();
     for folder in folders {
         let path = folder.join(file);
         let (lua, luau, init) = (path.with_extension("lua"), path.with_extension("luau"), path.join("init.lua"));
         for path in [lua, luau, init] {
-            if !path.is_file() {
-                looked.push(path);
-                continue;
+            if files.is_file(&path) {
+                let below = files.is_below(&path, folder);
+                return if below { Search::Found(path) } else { Search::Outside { path, folder: folder.clone() } };
             }
-            let inside = match (path.canonicalize(), shown(folder).canonicalize()) {
-                (Ok(real), Ok(root)) => real.starts_with(root),
-                _ => false,
-            };
-            return if inside { Search::Found(path) } else { Search::Outside { path, folder: folder.clone() } };
+            looked.push(path);
         }
     }
     Search::Missing(looked)
 }
 
-/// A folder as it can be opened and told: the working directory's path is empty.
+/// A folder as it is told: the working directory's path is empty.
 fn shown(folder: &Path) -> &Path {
     if folder.as_os_str().is_empty() { Path::new(".") } else { folder }
 }
