@@ -109,6 +109,7 @@ pub mod hook;
 pub mod http;
 pub mod limits;
 pub mod listen;
+pub mod lua;
 pub mod observe;
 pub mod policy;
 pub mod proxy;

@@ -23,7 +23,7 @@ pub mod scalar;
 pub mod scan;
 pub mod schema;
 pub mod shapes;
-pub(crate) mod similar;
+pub mod similar;
 pub mod source;
 pub mod spanned;
 pub mod state_dir;

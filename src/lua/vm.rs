@@ -8,10 +8,10 @@ use std::task::{Context, Poll};
 use super::bind::{self, NOUNS, Noun};
 use super::compile::Program;
 use super::raw::{Frame, Kind, Lua, Ref, Stopped, Thread, watched};
-use super::sandbox;
+use super::{options, sandbox};
 use crate::failure::{Failure, Reason};
 use crate::hook::table::HOOKS;
-use crate::hook::{Hook, Ticket, View, slot};
+use crate::hook::{Hook, Redeemed, Ticket, View, slot};
 use crate::limits::LUA_SPARE_COROUTINES_MAX;
 
 /// A policy's VM on one worker.
@@ -31,14 +31,16 @@ pub(super) struct Vm {
     pub(super) wait: RefCell<Option<Wait>>,
     /// A limit was met: the next call gets another VM.
     pub(super) spent: Cell<bool>,
+    /// Lines and requests of the call that runs.
     pub(super) log_lines: Cell<u32>,
+    pub(super) calls: Cell<u32>,
 }
 
 /// What a coroutine waits for, and how it is told.
 pub(super) struct Wait {
     pub(super) tickets: Vec<Ticket>,
     /// Pushes what a redeemed ticket gives.
-    pub(super) give: fn(&Frame<'_>, crate::hook::Redeemed),
+    pub(super) give: fn(&Frame<'_>, Result<Redeemed, Failure>) -> Result<i32, Failure>,
     /// Several results come as a list.
     pub(super) list: bool,
 }
@@ -50,6 +52,8 @@ pub(super) struct Call {
     thread: Thread,
     /// CPU time of the resumes before this one.
     spent_ns: u64,
+    log_lines: u32,
+    calls: u32,
     running: bool,
 }
 
@@ -98,6 +102,7 @@ impl Vm {
             wait: RefCell::new(None),
             spent: Cell::new(false),
             log_lines: Cell::new(0),
+            calls: Cell::new(0),
         });
         vm.run_script()?;
         Ok(vm)
@@ -108,7 +113,7 @@ impl Vm {
             let frame = self.lua.frame(self.script);
             frame.push_globals();
             let globals = frame.top();
-            sandbox::push_options(&frame, &self.program);
+            options::push(&frame, &self.program.options);
             frame.set_field(globals, b"options");
             frame.pop(1);
         });
@@ -131,6 +136,7 @@ impl Vm {
             let frame = self.lua.frame(self.script);
             frame.push_globals();
             let globals = frame.top();
+            options::apply_defaults(&frame, globals);
             for row in crate::hook::table::TABLE {
                 frame.push_field(globals, row.name.as_bytes());
                 match frame.kind(-1) {
@@ -143,12 +149,22 @@ impl Vm {
         Ok(())
     }
 
-    /// The globals that the script has set, with what they are.
-    pub(super) fn globals(&self) -> Vec<(String, Kind)> {
+    /// Lends the script's globals.
+    pub(super) fn look_at_globals<R>(&self, look: impl FnOnce(&Frame<'_>, i32) -> R) -> R {
         self.lua.as_host(|| {
             let frame = self.lua.frame(self.script);
             frame.push_globals();
-            let (globals, mut place, mut found) = (frame.top(), 0, Vec::new());
+            let globals = frame.top();
+            let seen = look(&frame, globals);
+            frame.pop(frame.top() - globals + 1);
+            seen
+        })
+    }
+
+    /// The globals that the script has set, with what they are.
+    pub(super) fn globals(&self) -> Vec<(String, Kind)> {
+        self.look_at_globals(|frame, globals| {
+            let (mut place, mut found) = (0, Vec::new());
             loop {
                 place = frame.next(globals, place);
                 if place < 0 {
@@ -159,13 +175,8 @@ impl Vm {
                 }
                 frame.pop(2);
             }
-            frame.pop(1);
             found
         })
-    }
-
-    pub(super) fn speaks(&self, hook: Hook) -> bool {
-        self.hooks.borrow()[hook as usize].is_some()
     }
 
     /// The object of a noun that has one.
@@ -188,6 +199,24 @@ impl Vm {
     }
 }
 
+// === impl Wait ===
+
+impl Wait {
+    /// Pushes what has come, and says how many values it is. A failure of the exchange's own ends the call.
+    pub(super) fn push(&self, frame: &Frame<'_>, redeemed: Vec<Result<Redeemed, Failure>>) -> Result<i32, Failure> {
+        if !self.list {
+            return redeemed.into_iter().next().map_or(Ok(0), |one| (self.give)(frame, one));
+        }
+        frame.push_table(redeemed.len(), 0);
+        let table = frame.top();
+        for (index, one) in redeemed.into_iter().enumerate() {
+            (self.give)(frame, one)?;
+            frame.set_item(table, index + 1);
+        }
+        Ok(1)
+    }
+}
+
 // === impl Call ===
 
 impl Call {
@@ -206,7 +235,7 @@ impl Call {
                 }
             }
         });
-        Self { vm: vm.clone(), hook, thread, spent_ns: 0, running: true }
+        Self { vm: vm.clone(), hook, thread, spent_ns: 0, log_lines: 0, calls: 0, running: true }
     }
 
     /// What it returned, or yields.
@@ -218,9 +247,9 @@ impl Call {
     pub(super) fn resume(&mut self, view: &mut dyn View, arguments: i32, again: bool) -> Result<Progress, Failure> {
         let vm = &self.vm;
         let limits = &vm.program.limits;
-        if vm.hook.replace(Some(self.hook)).is_none() || again {
-            vm.log_lines.set(0);
-        }
+        vm.hook.set(Some(self.hook));
+        vm.log_lines.set(self.log_lines);
+        vm.calls.set(self.calls);
         let before = HERE.replace(Some(vm.clone()));
         let clock = again.then(crate::hook::budget::thread_cpu_ns);
         let stopped = {
@@ -232,6 +261,7 @@ impl Call {
         }
         HERE.set(before);
         vm.hook.set(None);
+        (self.log_lines, self.calls) = (vm.log_lines.get(), vm.calls.get());
         let meter = vm.lua.meter();
         if meter.breached.get() | meter.killed.get() {
             return Err(self.breach());
@@ -287,7 +317,7 @@ impl Drop for Call {
 /// Polls every ticket of a wait; ready when all are.
 pub(super) fn poll_all(
     view: &mut dyn View,
-    tickets: &mut [(Ticket, Option<Result<crate::hook::Redeemed, Failure>>)],
+    tickets: &mut [(Ticket, Option<Result<Redeemed, Failure>>)],
     cx: &mut Context<'_>,
 ) -> Poll<()> {
     let mut ready = Poll::Ready(());

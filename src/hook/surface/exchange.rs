@@ -2,11 +2,21 @@
 
 use super::{Member, Noun};
 use crate::hook::table::may::{
-    CLIENT, ENDPOINT, ENDPOINTS, FAILURE, REQUEST, RESPONSE, ROUTE, UPSTREAM, VALUES,
+    CLIENT, ENDPOINT, ENDPOINTS, FAILURE, IDENTITY, REQUEST, REQUEST_BODY, RESPONSE, RESPONSE_BODY, ROUTE, UPSTREAM,
 };
 
-pub(super) const NOUNS: &[&Noun] =
-    &[&EXCHANGE, &REQUEST_NOUN, &RESPONSE_NOUN, &HEADERS, &CLIENT_NOUN, &ROUTE_NOUN, &ENDPOINTS_NOUN, &ENDPOINT_NOUN];
+pub(super) const NOUNS: &[&Noun] = &[
+    &EXCHANGE,
+    &REQUEST_NOUN,
+    &RESPONSE_NOUN,
+    &HEADERS,
+    &CLIENT_NOUN,
+    &ROUTE_NOUN,
+    &ENDPOINTS_NOUN,
+    &ENDPOINT_NOUN,
+    &FETCHED,
+    &CHUNK,
+];
 
 static EXCHANGE: Noun = Noun {
     name: "Exchange",
@@ -39,6 +49,19 @@ static EXCHANGE: Noun = Noun {
         Member::field("mine", "{ [any]: any }").about(
             "A table that only this policy sees, for this exchange, from its first hook until after `log`.",
             "exchange.mine.seen = true",
+        ),
+        Member::assignable("identity", "Identity?").reads(IDENTITY).about(
+            "Who the client has proved to be: { subject, scopes, claims, by }. Assigned by policies that check it.",
+            "local _ = exchange.identity",
+        ),
+        Member::method("fetch", "(upstream: string, request: FetchRequest?)", "(Fetched?, string?)").waits().about(
+            "A request of the policy's own to an upstream that it is granted: { method, path, query, host, headers, body, \
+             timeout }. Nil and a reason where it failed.",
+            "local _ = exchange:fetch('origin')",
+        ),
+        Member::method("fetch_all", "(requests: { FetchRequest })", "{ Fetched | false }").waits().about(
+            "Several at once, each with its `upstream`; false in the place of one that failed.",
+            "local _ = exchange:fetch_all({ { upstream = 'origin' } })",
         ),
         Member::field("values", "{ [string]: any }")
             .about("Named data that every policy and placeholder may read; see `values`.", "local _ = exchange.values"),
@@ -75,6 +98,14 @@ static REQUEST_NOUN: Noun = Noun {
         Member::field("headers", "Headers")
             .reads(REQUEST)
             .about("Its fields.", "local _ = exchange.request.headers"),
+        Member::method("body", "()", "string").reads(REQUEST_BODY).waits().about(
+            "Waits for the whole body, without its content coding; beyond `limits.body` the request is refused with 413.",
+            "local _ = exchange.request:body()",
+        ),
+        Member::method("set_body", "(body: string)", "()").writes(REQUEST).reads(REQUEST_BODY).about(
+            "Puts another body in its place; length, coding and validators are mended.",
+            "exchange.request:set_body('x')",
+        ),
         Member::method("cookie", "(name: string)", "string?")
             .reads(REQUEST)
             .about("The value of a cookie.", "local _ = exchange.request:cookie('a')"),
@@ -96,9 +127,15 @@ static RESPONSE_NOUN: Noun = Noun {
             "The media type without its parameters, in lower case: `text/html`.",
             "local _ = exchange.response.media_type",
         ),
-        Member::field("headers", "Headers")
-            .reads(RESPONSE)
-            .about("Its fields.", "local _ = exchange.response.headers"),
+        Member::method("body", "()", "string").reads(RESPONSE_BODY).waits().about(
+            "Waits for the whole body, without its content coding; beyond `limits.body` the exchange fails with 502.",
+            "local _ = exchange.response:body()",
+        ),
+        Member::method("set_body", "(body: string)", "()").writes(RESPONSE).about(
+            "Puts another body in its place; length, coding and validators are mended.",
+            "exchange.response:set_body('x')",
+        ),
+        Member::field("headers", "Headers").reads(RESPONSE).about("Its fields.", "local _ = exchange.response.headers"),
     ],
 };
 
@@ -152,15 +189,16 @@ static ROUTE_NOUN: Noun = Noun {
     at: "exchange.route",
     about: "The route that was chosen.",
     members: &[
-        Member::field("name", "string").reads(ROUTE).about("Its name.", "local _ = exchange.route and exchange.route.name"),
+        Member::field("name", "string")
+            .reads(ROUTE)
+            .about("Its name.", "local _ = exchange.route and exchange.route.name"),
         Member::field("params", "{ [string]: string }").reads(ROUTE).about(
             "What the `{parameters}` of its path stood for.",
             "local _ = exchange.route and exchange.route.params",
         ),
-        Member::field("upstreams", "{ string }").reads(ROUTE).about(
-            "The names of its `to`.",
-            "local _ = exchange.route and exchange.route.upstreams",
-        ),
+        Member::field("upstreams", "{ string }")
+            .reads(ROUTE)
+            .about("The names of its `to`.", "local _ = exchange.route and exchange.route.upstreams"),
     ],
 };
 
@@ -209,4 +247,35 @@ static ENDPOINT_NOUN: Noun = Noun {
     ],
 };
 
-const _: u32 = VALUES;
+static FETCHED: Noun = Noun {
+    name: "Fetched",
+    at: "fetched",
+    about: "What came back from a fetch.",
+    members: &[
+        Member::field("status", "number").about("Its status.", "local _ = fetched and fetched.status"),
+        Member::field("body", "string")
+            .about("Its body, without its content coding.", "local _ = fetched and fetched.body"),
+        Member::method("header", "(name: string)", "string?")
+            .about("The first value of a field, in any case of its name.", "local _ = fetched and fetched:header('a')"),
+        Member::field("headers", "{ [string]: string }").about(
+            "The fields by lower-case name; several values are joined by commas.",
+            "local _ = fetched and fetched.headers",
+        ),
+        Member::method("json", "()", "any").about(
+            "The body read as JSON; an error where it is none.",
+            "local _ = fetched and fetched.status == 200 and fetched:json()",
+        ),
+    ],
+};
+
+static CHUNK: Noun = Noun {
+    name: "Chunk",
+    at: "chunk",
+    about: "The piece of a body at hand: the second parameter of `request_body`, `response_body` and \
+            `upstream_response_body`.",
+    members: &[
+        Member::assignable("bytes", "string")
+            .about("Its bytes; assign others, or none to hold it back.", "local _ = chunk and chunk.bytes"),
+        Member::field("last", "boolean").about("It ends the body; it may be empty.", "local _ = chunk and chunk.last"),
+    ],
+};

@@ -125,7 +125,10 @@ impl Member {
     #[must_use]
     pub fn is_at(&self, row: &Row) -> bool {
         let assigns = self.form != Form::Assignable || row.writes & self.writes == self.writes;
-        row.reads & self.reads == self.reads && assigns && self.is_written_at(row) && !(self.waits && row.wait == Wait::No)
+        row.reads & self.reads == self.reads
+            && assigns
+            && self.is_written_at(row)
+            && !(self.waits && row.wait == Wait::No)
     }
 
     fn is_written_at(&self, row: &Row) -> bool {

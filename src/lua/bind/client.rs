@@ -1,7 +1,6 @@
 //! `exchange.client` and `exchange.route`
 
 use super::super::raw::{Frame, Hosted};
-use super::super::vm;
 use super::{Bound, Noun, give, push_maybe};
 use crate::hook::{ClientFacts, Peer, RouteFacts, TlsFacts};
 
@@ -40,14 +39,19 @@ pub(super) const ROUTE: &[Bound] = &[
         })
     }),
     Bound::field("upstreams", |frame| {
-        of_route(frame, "upstreams", |route, frame| {
+        give(frame, Noun::Route, "upstreams", |view, frame| {
+            let Some(route) = view.route()? else {
+                frame.push_nil();
+                return Ok(());
+            };
+            let names = |id| view.name_of_upstream(id);
             frame.push_table(route.to.len(), 0);
             let table = frame.top();
             for (index, (id, _)) in route.to.iter().enumerate() {
-                let name = vm::here(|vm| vm.program.upstream_name(*id).map(<[u8]>::to_vec)).flatten();
-                push_maybe(frame, name.as_deref());
+                push_maybe(frame, names(*id).as_deref().map(str::as_bytes));
                 frame.set_item(table, index + 1);
             }
+            Ok(())
         })
     }),
 ];

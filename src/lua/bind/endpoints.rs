@@ -17,7 +17,9 @@ pub(super) const MEMBERS: &[Bound] = &[
 
 pub(super) const ONE: &[Bound] = &[
     Bound::field("address", |frame| of_one(frame, |one, frame| frame.push_text(one.name.as_bytes()))),
-    Bound::field("host", |frame| of_one(frame, |one, frame| super::push_maybe(frame, one.host.as_deref().map(str::as_bytes)))),
+    Bound::field("host", |frame| {
+        of_one(frame, |one, frame| super::push_maybe(frame, one.host.as_deref().map(str::as_bytes)))
+    }),
     Bound::field("weight", |frame| of_one(frame, |one, frame| frame.push_number(f64::from(one.weight)))),
     Bound::field("in_flight", |frame| {
         of_one(frame, |one, frame| frame.push_number(f64::from(one.in_flight.load(Ordering::Relaxed))))
@@ -26,7 +28,7 @@ pub(super) const ONE: &[Bound] = &[
 
 pub(super) fn install(frame: &Frame<'_>) {
     metamethod(frame, c"__index", index);
-    metamethod(frame, c"__namecall", |frame: &mut Frame<'_>| super::call(frame, Noun::Endpoints as u8));
+    metamethod(frame, c"__namecall", |frame: &Frame<'_>| super::call(frame, Noun::Endpoints as u8));
     metamethod(frame, c"__len", length);
     metamethod(frame, c"__iter", walk);
 }
@@ -63,7 +65,7 @@ fn of_all<'f>(
     })
 }
 
-fn index(frame: &mut Frame<'_>) -> Hosted {
+fn index(frame: &Frame<'_>) -> Hosted {
     match frame.number(2) {
         Some(place) if place >= 1.0 => of_all(frame, "", |all| untried(all).nth(place as usize - 1)),
         Some(_) => {
@@ -74,21 +76,21 @@ fn index(frame: &mut Frame<'_>) -> Hosted {
     }
 }
 
-fn length(frame: &mut Frame<'_>) -> Hosted {
+fn length(frame: &Frame<'_>) -> Hosted {
     give(frame, Noun::Endpoints, "", |view, frame| {
         frame.push_number(untried(view.endpoints()?).count() as f64);
         Ok(())
     })
 }
 
-fn walk(frame: &mut Frame<'_>) -> Hosted {
+fn walk(frame: &Frame<'_>) -> Hosted {
     frame.push_host(c"next", step);
     frame.push_value(1);
     frame.push_number(0.0);
     Ok(Returned::Values(3))
 }
 
-fn step(frame: &mut Frame<'_>) -> Hosted {
+fn step(frame: &Frame<'_>) -> Hosted {
     let place = frame.number(2).unwrap_or_default().max(0.0) as usize;
     let found = slot::with(|view| {
         let all = view.endpoints()?;
@@ -108,7 +110,7 @@ fn step(frame: &mut Frame<'_>) -> Hosted {
     }
 }
 
-fn mean_in_flight(frame: &mut Frame<'_>) -> Hosted {
+fn mean_in_flight(frame: &Frame<'_>) -> Hosted {
     give(frame, Noun::Endpoints, "mean_in_flight", |view, frame| {
         let all = view.endpoints()?;
         let sum: f64 = all.list.iter().map(|one| f64::from(one.in_flight.load(Ordering::Relaxed))).sum();
@@ -117,7 +119,7 @@ fn mean_in_flight(frame: &mut Frame<'_>) -> Hosted {
     })
 }
 
-fn hash(frame: &mut Frame<'_>) -> Hosted {
+fn hash(frame: &Frame<'_>) -> Hosted {
     let key = text_argument(frame, 2, "a key to hash")?;
     of_all(frame, "hash", |all| {
         let score = |endpoint: &Endpoint| {
@@ -141,14 +143,15 @@ fn digest(key: &[u8], name: &[u8]) -> u64 {
     hash ^ (hash >> 33)
 }
 
-fn least_request(frame: &mut Frame<'_>) -> Hosted {
+fn least_request(frame: &Frame<'_>) -> Hosted {
     of_all(frame, "least_request", |all| {
-        let load = |one: &Endpoint| (f64::from(one.in_flight.load(Ordering::Relaxed)) + 1.0) / f64::from(one.weight.max(1));
+        let load =
+            |one: &Endpoint| (f64::from(one.in_flight.load(Ordering::Relaxed)) + 1.0) / f64::from(one.weight.max(1));
         untried(all).min_by(|(_, one), (_, other)| load(one).total_cmp(&load(other)))
     })
 }
 
-fn random(frame: &mut Frame<'_>) -> Hosted {
+fn random(frame: &Frame<'_>) -> Hosted {
     of_all(frame, "random", |all| {
         let total: u64 = untried(all).map(|(_, one)| u64::from(one.weight)).sum();
         let mut left = fastrand::u64(..total.max(1));

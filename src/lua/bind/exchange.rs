@@ -5,7 +5,9 @@ use std::rc::Rc;
 
 use super::super::raw::{Frame, Hosted, Kind, Raise, Ref, Returned};
 use super::super::vm::{self, Vm};
-use super::{Bound, Noun, change, give, metamethod, nobody, plain_at, push_constant, push_maybe, push_plain, refusal};
+use super::{
+    Bound, Noun, change, give, metamethod, nobody, plain_at, push_constant, push_maybe, push_plain, refusal, waiting,
+};
 use crate::hook::{Identity, Plain, slot};
 use crate::limits::PLAIN_ITEMS_MAX;
 
@@ -22,6 +24,8 @@ pub(super) const MEMBERS: &[Bound] = &[
     Bound::field("mine", mine),
     Bound::field("values", |frame| push_constant(frame, Noun::Values)),
     Bound::assignable("identity", identity, set_identity),
+    Bound::method("fetch", |frame| waiting::fetch(frame, 2)),
+    Bound::method("fetch_all", |frame| waiting::fetch_all(frame, 2)),
 ];
 
 /// A policy's own table of one exchange; it goes with the exchange.
@@ -30,7 +34,7 @@ struct Mine {
     table: Ref,
 }
 
-fn id(frame: &mut Frame<'_>) -> Hosted {
+fn id(frame: &Frame<'_>) -> Hosted {
     give(frame, Noun::Exchange, "id", |view, frame| {
         view.request()?;
         frame.push_text(view.request_id().as_bytes());
@@ -38,13 +42,13 @@ fn id(frame: &mut Frame<'_>) -> Hosted {
     })
 }
 
-fn hook(frame: &mut Frame<'_>) -> Hosted {
+fn hook(frame: &Frame<'_>) -> Hosted {
     let hook = vm::here(|vm| vm.hook.get()).flatten();
     push_maybe(frame, hook.map(|hook| hook.name().as_bytes()));
     Ok(Returned::Values(1))
 }
 
-fn route(frame: &mut Frame<'_>) -> Hosted {
+fn route(frame: &Frame<'_>) -> Hosted {
     match slot::with(|view| view.route().map(|route| route.is_some())) {
         Some(Ok(true)) => push_constant(frame, Noun::Route),
         Some(Ok(false)) => {
@@ -56,25 +60,26 @@ fn route(frame: &mut Frame<'_>) -> Hosted {
     }
 }
 
-fn upstream(frame: &mut Frame<'_>) -> Hosted {
+fn upstream(frame: &Frame<'_>) -> Hosted {
     give(frame, Noun::Exchange, "upstream", |view, frame| {
         let chosen = view.upstream()?;
-        let name = chosen.and_then(|id| vm::here(|vm| vm.program.upstream_name(id).map(<[u8]>::to_vec)).flatten());
-        push_maybe(frame, name.as_deref());
+        let name = chosen.and_then(|id| view.name_of_upstream(id));
+        push_maybe(frame, name.as_deref().map(str::as_bytes));
         Ok(())
     })
 }
 
-fn choose_upstream(frame: &mut Frame<'_>) -> Hosted {
+fn choose_upstream(frame: &Frame<'_>) -> Hosted {
     let name = super::text_argument(frame, 3, "an upstream's name")?;
-    let id = vm::here(|vm| vm.program.upstream_id(name)).flatten();
-    let Some(id) = id else {
-        return Err(Raise(format!("there is no upstream `{}`", String::from_utf8_lossy(name))));
-    };
-    change(Noun::Exchange, "upstream", |view| view.choose_upstream(id))
+    let shown = String::from_utf8_lossy(name);
+    let granted = vm::here(|vm| vm.program.grants.upstreams.iter().any(|one| **one == *shown)).unwrap_or_default();
+    match slot::with(|view| view.find_upstream(&shown)).flatten() {
+        Some(id) => change(Noun::Exchange, "upstream", |view| view.choose_upstream(id, granted)),
+        None => Err(Raise(format!("there is no upstream `{shown}`"))),
+    }
 }
 
-fn endpoint(frame: &mut Frame<'_>) -> Hosted {
+fn endpoint(frame: &Frame<'_>) -> Hosted {
     give(frame, Noun::Exchange, "endpoint", |view, frame| {
         match view.endpoint()?.cloned() {
             Some(endpoint) => frame.push_thing(Noun::Endpoint as u8, 0, Some(Rc::new(endpoint))),
@@ -84,14 +89,14 @@ fn endpoint(frame: &mut Frame<'_>) -> Hosted {
     })
 }
 
-fn failure(frame: &mut Frame<'_>) -> Hosted {
+fn failure(frame: &Frame<'_>) -> Hosted {
     give(frame, Noun::Exchange, "failure", |view, frame| {
         push_maybe(frame, view.failure()?.map(|failure| failure.reason().label().as_bytes()));
         Ok(())
     })
 }
 
-fn mine(frame: &mut Frame<'_>) -> Hosted {
+fn mine(frame: &Frame<'_>) -> Hosted {
     let Some(vm) = vm::here(Rc::clone) else { return Err(nobody(Noun::Exchange, "mine")) };
     let known = slot::with(|view| {
         let place = view.mine()?;
@@ -119,7 +124,7 @@ impl Drop for Mine {
 
 // === identity ===
 
-fn identity(frame: &mut Frame<'_>) -> Hosted {
+fn identity(frame: &Frame<'_>) -> Hosted {
     give(frame, Noun::Exchange, "identity", |view, frame| {
         match view.identity()? {
             Some(identity) => push_identity(frame, identity),
@@ -146,7 +151,7 @@ fn push_identity(frame: &Frame<'_>, identity: &Identity) {
     frame.set_field(table, b"claims");
 }
 
-fn set_identity(frame: &mut Frame<'_>) -> Hosted {
+fn set_identity(frame: &Frame<'_>) -> Hosted {
     if frame.kind(3) == Kind::Nil {
         return change(Noun::Exchange, "identity", |view| view.set_identity(None));
     }
@@ -188,7 +193,7 @@ pub(super) fn install_values(frame: &Frame<'_>) {
     metamethod(frame, c"__newindex", set_value);
 }
 
-fn value(frame: &mut Frame<'_>) -> Hosted {
+fn value(frame: &Frame<'_>) -> Hosted {
     let key = super::text_argument(frame, 2, "a value's name")?;
     let key = String::from_utf8_lossy(key);
     give(frame, Noun::Exchange, "values", |view, frame| {
@@ -200,7 +205,7 @@ fn value(frame: &mut Frame<'_>) -> Hosted {
     })
 }
 
-fn set_value(frame: &mut Frame<'_>) -> Hosted {
+fn set_value(frame: &Frame<'_>) -> Hosted {
     let key = super::text_argument(frame, 2, "a value's name")?;
     let key = String::from_utf8_lossy(key).into_owned();
     let value = plain_at(frame, 3, &mut PLAIN_ITEMS_MAX.clone())?;

@@ -1,5 +1,6 @@
 //! `exchange.request.headers` and `exchange.response.headers`
 
+use super::super::options;
 use super::super::raw::{Frame, Hosted, Kind, Raise, Returned};
 use super::{Bound, Noun, as_text, change, give, metamethod, text_argument};
 use crate::hook::{Edit, Refused, Side, View};
@@ -26,21 +27,21 @@ const fn noun(side: Side) -> Noun {
 }
 
 pub(super) fn install_request(frame: &Frame<'_>) {
-    metamethod(frame, c"__index", |frame: &mut Frame<'_>| get(frame, Side::Request));
-    metamethod(frame, c"__newindex", |frame: &mut Frame<'_>| set(frame, Side::Request));
-    metamethod(frame, c"__namecall", |frame: &mut Frame<'_>| super::call(frame, Noun::RequestHeaders as u8));
-    metamethod(frame, c"__iter", |frame: &mut Frame<'_>| walk(frame, Side::Request));
+    metamethod(frame, c"__index", |frame: &Frame<'_>| get(frame, Side::Request));
+    metamethod(frame, c"__newindex", |frame: &Frame<'_>| set(frame, Side::Request));
+    metamethod(frame, c"__namecall", |frame: &Frame<'_>| super::call(frame, Noun::RequestHeaders as u8));
+    metamethod(frame, c"__iter", |frame: &Frame<'_>| walk(frame, Side::Request));
 }
 
 pub(super) fn install_response(frame: &Frame<'_>) {
-    metamethod(frame, c"__index", |frame: &mut Frame<'_>| get(frame, Side::Response));
-    metamethod(frame, c"__newindex", |frame: &mut Frame<'_>| set(frame, Side::Response));
-    metamethod(frame, c"__namecall", |frame: &mut Frame<'_>| super::call(frame, Noun::ResponseHeaders as u8));
-    metamethod(frame, c"__iter", |frame: &mut Frame<'_>| walk(frame, Side::Response));
+    metamethod(frame, c"__index", |frame: &Frame<'_>| get(frame, Side::Response));
+    metamethod(frame, c"__newindex", |frame: &Frame<'_>| set(frame, Side::Response));
+    metamethod(frame, c"__namecall", |frame: &Frame<'_>| super::call(frame, Noun::ResponseHeaders as u8));
+    metamethod(frame, c"__iter", |frame: &Frame<'_>| walk(frame, Side::Response));
 }
 
 #[inline]
-fn head<'a>(view: &'a mut dyn View, side: Side) -> Result<&'a Head, Refused> {
+fn head(view: &dyn View, side: Side) -> Result<&Head, Refused> {
     match side {
         Side::Request => view.request(),
         Side::Response => view.response(),
@@ -53,7 +54,7 @@ fn field(name: &[u8]) -> Result<FieldName, Raise> {
 }
 
 /// `headers[name]`
-fn get(frame: &mut Frame<'_>, side: Side) -> Hosted {
+fn get(frame: &Frame<'_>, side: Side) -> Hosted {
     let name = text_argument(frame, 2, "a field's name")?;
     give(frame, noun(side), "name", |view, frame| {
         let head = head(view, side)?;
@@ -64,10 +65,16 @@ fn get(frame: &mut Frame<'_>, side: Side) -> Hosted {
 }
 
 /// `headers[name] = value`
-fn set(frame: &mut Frame<'_>, side: Side) -> Hosted {
+fn set(frame: &Frame<'_>, side: Side) -> Hosted {
     let name = field(text_argument(frame, 2, "a field's name")?)?;
     if frame.kind(3) == Kind::Nil {
         return change(noun(side), "name", |view| view.edit(side, Edit::Remove(&name)));
+    }
+    if let Some(secret) = options::secret(frame, 3) {
+        if side == Side::Response {
+            return Err(Raise("a secret is for fields of the request: a client must not see it".to_owned()));
+        }
+        return change(noun(side), "name", |view| view.edit(side, Edit::Set(&name, &secret.bytes())));
     }
     let Some(value) = frame.text(3) else {
         let Some(value) = as_text(frame, 3) else {
@@ -79,7 +86,7 @@ fn set(frame: &mut Frame<'_>, side: Side) -> Hosted {
 }
 
 /// `headers:add(name, value)`
-fn add(frame: &mut Frame<'_>, side: Side) -> Hosted {
+fn add(frame: &Frame<'_>, side: Side) -> Hosted {
     let name = field(text_argument(frame, 2, "a field's name")?)?;
     let Some(value) = as_text(frame, 3) else {
         return Err(Raise(format!("a field's value is a string, found {}", super::describe(frame, 3))));
@@ -88,7 +95,7 @@ fn add(frame: &mut Frame<'_>, side: Side) -> Hosted {
 }
 
 /// `headers:all(name)`
-fn all(frame: &mut Frame<'_>, side: Side) -> Hosted {
+fn all(frame: &Frame<'_>, side: Side) -> Hosted {
     let name = field(text_argument(frame, 2, "a field's name")?)?;
     give(frame, noun(side), "all", |view, frame| {
         let head = head(view, side)?;
@@ -103,7 +110,7 @@ fn all(frame: &mut Frame<'_>, side: Side) -> Hosted {
 }
 
 /// `headers:names()`
-fn names(frame: &mut Frame<'_>, side: Side) -> Hosted {
+fn names(frame: &Frame<'_>, side: Side) -> Hosted {
     give(frame, noun(side), "names", |view, frame| {
         let head = head(view, side)?;
         let mut seen: Vec<Vec<u8>> = Vec::new();
@@ -124,7 +131,7 @@ fn names(frame: &mut Frame<'_>, side: Side) -> Hosted {
 }
 
 /// `for name, value in headers do`: every line, over a copy of the list.
-fn walk(frame: &mut Frame<'_>, side: Side) -> Hosted {
+fn walk(frame: &Frame<'_>, side: Side) -> Hosted {
     frame.push_host(c"next", step);
     give(frame, noun(side), "name", |view, frame| {
         let head = head(view, side)?;
@@ -144,7 +151,7 @@ fn walk(frame: &mut Frame<'_>, side: Side) -> Hosted {
 }
 
 /// One step over the list that [`walk`] made: it keeps its own place.
-fn step(frame: &mut Frame<'_>) -> Hosted {
+fn step(frame: &Frame<'_>) -> Hosted {
     frame.push_field(1, b"");
     let place = frame.number(frame.top()).unwrap_or_default() as usize;
     frame.pop(1);

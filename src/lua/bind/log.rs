@@ -11,25 +11,25 @@ pub(super) fn install(frame: &Frame<'_>) {
     function(frame, c"print", print);
     let globals = frame.top();
     frame.push_table(0, 4);
-    function(frame, c"debug", |frame: &mut Frame<'_>| log(frame, tracing::Level::DEBUG));
-    function(frame, c"info", |frame: &mut Frame<'_>| log(frame, tracing::Level::INFO));
-    function(frame, c"warn", |frame: &mut Frame<'_>| log(frame, tracing::Level::WARN));
-    function(frame, c"error", |frame: &mut Frame<'_>| log(frame, tracing::Level::ERROR));
+    function(frame, c"debug", |frame: &Frame<'_>| log(frame, tracing::Level::DEBUG));
+    function(frame, c"info", |frame: &Frame<'_>| log(frame, tracing::Level::INFO));
+    function(frame, c"warn", |frame: &Frame<'_>| log(frame, tracing::Level::WARN));
+    function(frame, c"error", |frame: &Frame<'_>| log(frame, tracing::Level::ERROR));
     frame.freeze(frame.top());
     frame.set_field(globals, b"log");
 }
 
-fn log(frame: &mut Frame<'_>, level: tracing::Level) -> Hosted {
+fn log(frame: &Frame<'_>, level: tracing::Level) -> Hosted {
     let message = String::from_utf8_lossy(text_argument(frame, 1, "the message")?).into_owned();
     let fields = match frame.kind(2) {
         Kind::Nil => String::new(),
-        _ => plain_at(frame, 2, &mut PLAIN_ITEMS_MAX.clone())?.to_json(),
+        _ => plain_at(frame, 2, &mut PLAIN_ITEMS_MAX.clone())?.to_json().to_string(),
     };
     write(level, &message, &fields);
     Ok(Returned::Values(0))
 }
 
-fn print(frame: &mut Frame<'_>) -> Hosted {
+fn print(frame: &Frame<'_>) -> Hosted {
     let mut line = String::new();
     for at in 1..=frame.len() {
         if at > 1 {

@@ -4,11 +4,13 @@ mod client;
 mod endpoints;
 mod exchange;
 mod headers;
+mod json;
 mod log;
 mod plain;
 mod request;
 mod response;
 mod verdicts;
+mod waiting;
 
 use std::collections::HashMap;
 use std::ffi::CStr;
@@ -36,15 +38,19 @@ pub(super) enum Noun {
     Endpoints,
     Endpoint,
     Verdict,
+    Secret,
+    Fetched,
+    /// The piece of a body at hand.
+    Chunk,
     /// What a coroutine yields while the host waits for it.
     Wait,
 }
 
 /// How many nouns there are.
-pub(super) const NOUNS: usize = 12;
+pub(super) const NOUNS: usize = 15;
 
 /// A host function over its frame.
-pub(super) type Host = fn(&mut Frame<'_>) -> Hosted;
+pub(super) type Host = fn(&Frame<'_>) -> Hosted;
 
 /// A member of a noun, bound.
 #[derive(Debug, Clone, Copy)]
@@ -74,19 +80,78 @@ struct Table {
 }
 
 const BINDINGS: &[Binding] = &[
-    Binding { noun: Noun::Exchange, surface: "Exchange", members: exchange::MEMBERS, constant: true, install: plainly::<0> },
-    Binding { noun: Noun::Request, surface: "Request", members: request::MEMBERS, constant: true, install: plainly::<1> },
-    Binding { noun: Noun::Response, surface: "Response", members: response::MEMBERS, constant: true, install: plainly::<2> },
-    Binding { noun: Noun::RequestHeaders, surface: "Headers", members: headers::REQUEST, constant: true, install: headers::install_request },
-    Binding { noun: Noun::ResponseHeaders, surface: "Headers", members: headers::RESPONSE, constant: true, install: headers::install_response },
+    Binding {
+        noun: Noun::Exchange,
+        surface: "Exchange",
+        members: exchange::MEMBERS,
+        constant: true,
+        install: plainly::<0>,
+    },
+    Binding {
+        noun: Noun::Request,
+        surface: "Request",
+        members: request::MEMBERS,
+        constant: true,
+        install: plainly::<1>,
+    },
+    Binding {
+        noun: Noun::Response,
+        surface: "Response",
+        members: response::MEMBERS,
+        constant: true,
+        install: plainly::<2>,
+    },
+    Binding {
+        noun: Noun::RequestHeaders,
+        surface: "Headers",
+        members: headers::REQUEST,
+        constant: true,
+        install: headers::install_request,
+    },
+    Binding {
+        noun: Noun::ResponseHeaders,
+        surface: "Headers",
+        members: headers::RESPONSE,
+        constant: true,
+        install: headers::install_response,
+    },
     Binding { noun: Noun::Client, surface: "Client", members: client::MEMBERS, constant: true, install: plainly::<5> },
     Binding { noun: Noun::Route, surface: "Route", members: client::ROUTE, constant: true, install: plainly::<6> },
     Binding { noun: Noun::Values, surface: "", members: &[], constant: true, install: exchange::install_values },
-    Binding { noun: Noun::Endpoints, surface: "Endpoints", members: endpoints::MEMBERS, constant: true, install: endpoints::install },
-    Binding { noun: Noun::Endpoint, surface: "Endpoint", members: endpoints::ONE, constant: false, install: plainly::<9> },
+    Binding {
+        noun: Noun::Endpoints,
+        surface: "Endpoints",
+        members: endpoints::MEMBERS,
+        constant: true,
+        install: endpoints::install,
+    },
+    Binding {
+        noun: Noun::Endpoint,
+        surface: "Endpoint",
+        members: endpoints::ONE,
+        constant: false,
+        install: plainly::<9>,
+    },
     Binding { noun: Noun::Verdict, surface: "", members: &[], constant: false, install: plainly::<10> },
-    Binding { noun: Noun::Wait, surface: "", members: &[], constant: true, install: plainly::<11> },
+    Binding {
+        noun: Noun::Secret,
+        surface: "Secret",
+        members: SECRET,
+        constant: false,
+        install: super::options::install_secret,
+    },
+    Binding {
+        noun: Noun::Fetched,
+        surface: "Fetched",
+        members: waiting::FETCHED,
+        constant: false,
+        install: plainly::<12>,
+    },
+    Binding { noun: Noun::Chunk, surface: "Chunk", members: waiting::CHUNK, constant: true, install: plainly::<13> },
+    Binding { noun: Noun::Wait, surface: "", members: &[], constant: true, install: plainly::<14> },
 ];
+
+const SECRET: &[Bound] = &[Bound::method("prefixed", super::options::prefixed)];
 
 /// Sets up metatables and libraries on a new VM's globals.
 pub(super) fn install(frame: &Frame<'_>) {
@@ -102,6 +167,8 @@ pub(super) fn install(frame: &Frame<'_>) {
     frame.push_globals();
     verdicts::install(frame);
     log::install(frame);
+    waiting::install(frame);
+    json::install(frame);
     frame.pop(1);
 }
 
@@ -122,22 +189,26 @@ pub(super) fn atom(name: &[u8]) -> i16 {
 }
 
 /// Puts a metamethod into the table on top.
-fn metamethod<F: Fn(&mut Frame<'_>) -> Hosted + Copy + 'static>(frame: &Frame<'_>, name: &'static CStr, host: F) {
+pub(super) fn metamethod<F: Fn(&Frame<'_>) -> Hosted + Copy + 'static>(
+    frame: &Frame<'_>,
+    name: &'static CStr,
+    host: F,
+) {
     let table = frame.top();
     frame.push_host(name, host);
     frame.set_field(table, name.to_bytes());
 }
 
 /// Puts a function into the table on top.
-fn function<F: Fn(&mut Frame<'_>) -> Hosted + Copy + 'static>(frame: &Frame<'_>, name: &'static CStr, host: F) {
+fn function<F: Fn(&Frame<'_>) -> Hosted + Copy + 'static>(frame: &Frame<'_>, name: &'static CStr, host: F) {
     metamethod(frame, name, host);
 }
 
 /// A noun with members and nothing else.
 fn plainly<const NOUN: u8>(frame: &Frame<'_>) {
-    metamethod(frame, c"__index", |frame: &mut Frame<'_>| index(frame, NOUN));
-    metamethod(frame, c"__newindex", |frame: &mut Frame<'_>| assign(frame, NOUN));
-    metamethod(frame, c"__namecall", |frame: &mut Frame<'_>| call(frame, NOUN));
+    metamethod(frame, c"__index", |frame: &Frame<'_>| index(frame, NOUN));
+    metamethod(frame, c"__newindex", |frame: &Frame<'_>| assign(frame, NOUN));
+    metamethod(frame, c"__namecall", |frame: &Frame<'_>| call(frame, NOUN));
 }
 
 fn table() -> &'static Table {
@@ -167,7 +238,7 @@ fn bound(noun: u8, atom: i32) -> Option<&'static Bound> {
 }
 
 /// `thing.name`
-fn index(frame: &mut Frame<'_>, noun: u8) -> Hosted {
+fn index(frame: &Frame<'_>, noun: u8) -> Hosted {
     let Some((name, atom)) = frame.named(2) else { return Err(unknown(noun, "?")) };
     match bound(noun, atom) {
         Some(Bound { get: Some(get), .. }) => get(frame),
@@ -180,7 +251,7 @@ fn index(frame: &mut Frame<'_>, noun: u8) -> Hosted {
 }
 
 /// `thing.name = value`
-fn assign(frame: &mut Frame<'_>, noun: u8) -> Hosted {
+fn assign(frame: &Frame<'_>, noun: u8) -> Hosted {
     let Some((name, atom)) = frame.named(2) else { return Err(unknown(noun, "?")) };
     match bound(noun, atom) {
         Some(Bound { set: Some(set), .. }) => set(frame),
@@ -193,7 +264,7 @@ fn assign(frame: &mut Frame<'_>, noun: u8) -> Hosted {
 }
 
 /// `thing:name(…)`
-fn call(frame: &mut Frame<'_>, noun: u8) -> Hosted {
+pub(super) fn call(frame: &Frame<'_>, noun: u8) -> Hosted {
     let (name, atom) = frame.method();
     let found = bound(noun, atom);
     match found {

@@ -49,11 +49,15 @@ fn read(frame: &Frame<'_>, at: i32, depth: usize, items: &mut usize) -> Result<P
         Kind::Bool => Plain::Bool(frame.truth(at)),
         Kind::Number => Plain::Number(frame.number(at).unwrap_or_default()),
         Kind::Text => Plain::Text(frame.copy(at).unwrap_or_default().into()),
-        Kind::Table if depth == 0 => return Err(Raise("tables are nested too deeply in it, or in a circle".to_owned())),
+        Kind::Table if depth == 0 => {
+            return Err(Raise("tables are nested too deeply in it, or in a circle".to_owned()));
+        }
         Kind::Table => table(frame, at, depth, items)?,
         Kind::Function | Kind::Thing | Kind::Other => {
             let found = super::describe(frame, at);
-            return Err(Raise(format!("plain data is wanted: text, numbers, booleans and tables of them, found {found}")));
+            return Err(Raise(format!(
+                "plain data is wanted: text, numbers, booleans and tables of them, found {found}"
+            )));
         }
     })
 }

@@ -1,11 +1,11 @@
 //! `exchange.request`
 
 use super::super::raw::{Frame, Hosted, Raise};
-use super::{Bound, Noun, change, give, push_constant, push_maybe, text_argument};
+use super::{Bound, Noun, change, give, push_constant, push_maybe, text_argument, waiting};
+use crate::hook::Refused;
 use crate::hook::{Edit, Side};
 use crate::http::head::{Head, Version};
 use crate::http::name::Known;
-use crate::hook::Refused;
 
 pub(super) const MEMBERS: &[Bound] = &[
     Bound::assignable("method", method, set_method),
@@ -16,6 +16,8 @@ pub(super) const MEMBERS: &[Bound] = &[
     Bound::field("scheme", scheme),
     Bound::field("version", version),
     Bound::field("headers", |frame| push_constant(frame, Noun::RequestHeaders)),
+    Bound::method("body", |frame| waiting::body(frame, Side::Request, Noun::Request)),
+    Bound::method("set_body", |frame| waiting::set_body(frame, Side::Request, Noun::Request)),
     Bound::method("cookie", cookie),
     Bound::method("argument", argument),
 ];
@@ -36,20 +38,20 @@ fn utf8<'a>(text: &'a [u8], what: &str) -> Result<&'a str, Raise> {
     std::str::from_utf8(text).map_err(|_| Raise(format!("{what} is UTF-8")))
 }
 
-fn method(frame: &mut Frame<'_>) -> Hosted {
+fn method(frame: &Frame<'_>) -> Hosted {
     of_head(frame, "method", |head, frame| frame.push_text(head.method().as_bytes()))
 }
 
-fn set_method(frame: &mut Frame<'_>) -> Hosted {
+fn set_method(frame: &Frame<'_>) -> Hosted {
     let name = utf8(text_argument(frame, 3, "a method")?, "a method")?;
     edit("method", Edit::Method(name))
 }
 
-fn path(frame: &mut Frame<'_>) -> Hosted {
+fn path(frame: &Frame<'_>) -> Hosted {
     of_head(frame, "path", |head, frame| frame.push_text(head.path_bytes()))
 }
 
-fn set_path(frame: &mut Frame<'_>) -> Hosted {
+fn set_path(frame: &Frame<'_>) -> Hosted {
     let path = utf8(text_argument(frame, 3, "a path")?, "a path")?;
     if path.contains('?') {
         return Err(Raise("a path holds no `?`: assign `query`, or `target` for both".to_owned()));
@@ -63,11 +65,11 @@ fn set_path(frame: &mut Frame<'_>) -> Hosted {
     })
 }
 
-fn query(frame: &mut Frame<'_>) -> Hosted {
+fn query(frame: &Frame<'_>) -> Hosted {
     of_head(frame, "query", |head, frame| push_maybe(frame, head.query().map(str::as_bytes)))
 }
 
-fn set_query(frame: &mut Frame<'_>) -> Hosted {
+fn set_query(frame: &Frame<'_>) -> Hosted {
     let query = match frame.text(3) {
         Some(query) => Some(utf8(query, "a query")?),
         None if !frame.truth(3) => None,
@@ -80,25 +82,25 @@ fn set_query(frame: &mut Frame<'_>) -> Hosted {
     })
 }
 
-fn target(frame: &mut Frame<'_>) -> Hosted {
+fn target(frame: &Frame<'_>) -> Hosted {
     of_head(frame, "target", |head, frame| frame.push_text(head.target_bytes()))
 }
 
-fn set_target(frame: &mut Frame<'_>) -> Hosted {
+fn set_target(frame: &Frame<'_>) -> Hosted {
     let target = utf8(text_argument(frame, 3, "a target")?, "a target")?;
     edit("target", Edit::Target(target))
 }
 
-fn host(frame: &mut Frame<'_>) -> Hosted {
+fn host(frame: &Frame<'_>) -> Hosted {
     of_head(frame, "host", |head, frame| push_maybe(frame, head.known(Known::Host)))
 }
 
-fn set_host(frame: &mut Frame<'_>) -> Hosted {
+fn set_host(frame: &Frame<'_>) -> Hosted {
     let host = utf8(text_argument(frame, 3, "a host")?, "a host")?;
     edit("host", Edit::Host(host))
 }
 
-fn scheme(frame: &mut Frame<'_>) -> Hosted {
+fn scheme(frame: &Frame<'_>) -> Hosted {
     give(frame, Noun::Request, "scheme", |view, frame| {
         view.request()?;
         frame.push_text(if view.client()?.secure { b"https" } else { b"http" });
@@ -106,7 +108,7 @@ fn scheme(frame: &mut Frame<'_>) -> Hosted {
     })
 }
 
-fn version(frame: &mut Frame<'_>) -> Hosted {
+fn version(frame: &Frame<'_>) -> Hosted {
     of_head(frame, "version", |head, frame| {
         frame.push_text(match head.version() {
             Version::Http10 => b"1.0",
@@ -116,7 +118,7 @@ fn version(frame: &mut Frame<'_>) -> Hosted {
     })
 }
 
-fn cookie(frame: &mut Frame<'_>) -> Hosted {
+fn cookie(frame: &Frame<'_>) -> Hosted {
     let name = text_argument(frame, 2, "a cookie's name")?;
     give(frame, Noun::Request, "cookie", |view, frame| {
         push_maybe(frame, find_cookie(view.request()?, name));
@@ -134,7 +136,7 @@ fn find_cookie<'a>(head: &'a Head, name: &[u8]) -> Option<&'a [u8]> {
     Some(quoted.unwrap_or(value))
 }
 
-fn argument(frame: &mut Frame<'_>) -> Hosted {
+fn argument(frame: &Frame<'_>) -> Hosted {
     let name = text_argument(frame, 2, "a parameter's name")?;
     give(frame, Noun::Request, "argument", |view, frame| {
         let query = view.request()?.query().unwrap_or_default();

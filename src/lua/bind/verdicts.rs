@@ -4,9 +4,8 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use super::super::raw::{Frame, Hosted, Kind, Raise, Returned};
-use super::super::vm;
 use super::{Noun, as_text, function};
-use crate::hook::{Answer, EndpointId, Hook, Verdict};
+use crate::hook::{Answer, EndpointId, Hook, Verdict, View};
 use crate::http::name::{FieldName, is_field_value};
 
 /// A verdict until it is returned.
@@ -16,10 +15,10 @@ type Kept = RefCell<Option<Verdict>>;
 pub(super) fn install(frame: &Frame<'_>) {
     function(frame, c"answer", answer);
     function(frame, c"redirect", redirect);
-    function(frame, c"retry", |frame: &mut Frame<'_>| keep(frame, Verdict::Retry));
-    function(frame, c"fail", |frame: &mut Frame<'_>| keep(frame, Verdict::Fail));
-    function(frame, c"allow", |frame: &mut Frame<'_>| keep(frame, Verdict::Allow));
-    function(frame, c"close", |frame: &mut Frame<'_>| keep(frame, Verdict::Close));
+    function(frame, c"retry", |frame: &Frame<'_>| keep(frame, Verdict::Retry));
+    function(frame, c"fail", |frame: &Frame<'_>| keep(frame, Verdict::Fail));
+    function(frame, c"allow", |frame: &Frame<'_>| keep(frame, Verdict::Allow));
+    function(frame, c"close", |frame: &Frame<'_>| keep(frame, Verdict::Close));
 }
 
 fn keep(frame: &Frame<'_>, verdict: Verdict) -> Hosted {
@@ -28,7 +27,7 @@ fn keep(frame: &Frame<'_>, verdict: Verdict) -> Hosted {
     Ok(Returned::Values(1))
 }
 
-fn answer(frame: &mut Frame<'_>) -> Hosted {
+fn answer(frame: &Frame<'_>) -> Hosted {
     let mut answer = Answer::default();
     if frame.kind(1) == Kind::Table {
         let field = |key: &[u8]| {
@@ -68,7 +67,11 @@ fn headers(frame: &Frame<'_>, at: i32, answer: &mut Answer) -> Result<(), Raise>
     match frame.kind(at) {
         Kind::Nil => return Ok(()),
         Kind::Table => {}
-        _ => return Err(Raise("the headers of an answer are a table: { [\"content-type\"] = \"text/plain\" }".to_owned())),
+        _ => {
+            return Err(Raise(
+                "the headers of an answer are a table: { [\"content-type\"] = \"text/plain\" }".to_owned(),
+            ));
+        }
     }
     let mut place = 0;
     loop {
@@ -105,10 +108,12 @@ fn add(answer: &mut Answer, name: &[u8], value: Option<Vec<u8>>) -> Result<(), R
     Ok(())
 }
 
-fn redirect(frame: &mut Frame<'_>) -> Hosted {
+fn redirect(frame: &Frame<'_>) -> Hosted {
     let to = super::text_argument(frame, 1, "where to redirect to")?.to_vec();
     if !is_field_value(&to) || to.is_empty() {
-        return Err(Raise("a redirect goes to a URL or a path, without control characters or spaces at its ends".to_owned()));
+        return Err(Raise(
+            "a redirect goes to a URL or a path, without control characters or spaces at its ends".to_owned(),
+        ));
     }
     let status = match frame.kind(2) {
         Kind::Nil => 302,
@@ -122,7 +127,7 @@ fn redirect(frame: &mut Frame<'_>) -> Hosted {
 }
 
 /// What a hook's first result says.
-pub(in crate::lua) fn verdict(frame: &Frame<'_>, hook: Hook) -> Result<Verdict, Raise> {
+pub(in crate::lua) fn verdict(frame: &Frame<'_>, hook: Hook, view: &dyn View) -> Result<Verdict, Raise> {
     if let Some(thing) = frame.thing(1, Noun::Endpoint as u8) {
         return Ok(Verdict::Endpoint(EndpointId(thing.number)));
     }
@@ -135,7 +140,7 @@ pub(in crate::lua) fn verdict(frame: &Frame<'_>, hook: Hook) -> Result<Verdict, 
         Kind::Nil => Ok(Verdict::Pass),
         Kind::Text if hook == Hook::Route => {
             let name = frame.text(1).unwrap_or_default();
-            let id = vm::loan(|program| program.route_id(name)).flatten();
+            let id = std::str::from_utf8(name).ok().and_then(|name| view.find_route(name));
             let wrong = || Raise(format!("there is no route `{}`", String::from_utf8_lossy(name)));
             id.map(Verdict::Route).ok_or_else(wrong)
         }

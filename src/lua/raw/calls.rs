@@ -4,8 +4,8 @@
 
 use std::alloc::Layout;
 use std::ffi::{c_char, c_int, c_void};
-use std::mem::MaybeUninit;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::ptr::NonNull;
 use std::sync::Once;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -56,17 +56,17 @@ pub(super) fn flags() {
 ///
 /// # Safety
 /// Called by Luau, with a state of ours.
-pub(super) unsafe extern "C-unwind" fn enter<F: Fn(&mut Frame<'_>) -> Hosted + Copy + 'static>(
+pub(super) unsafe extern "C-unwind" fn enter<F: Fn(&Frame<'_>) -> Hosted + Copy + 'static>(
     state: *mut lua_State,
 ) -> c_int {
     // SAFETY: the state is ours.
     let meter = unsafe { meter(state) };
     meter.enter_host();
     let returned = {
-        let mut frame = Frame::new(state, ROOM);
+        let frame = Frame::new(state, ROOM);
         // SAFETY: `push_host` has seen a value of this type, and it has no bytes.
-        let host = unsafe { MaybeUninit::<F>::uninit().assume_init() };
-        match catch_unwind(AssertUnwindSafe(|| host(&mut frame))) {
+        let host = unsafe { NonNull::<F>::dangling().read() };
+        match catch_unwind(AssertUnwindSafe(|| host(&frame))) {
             Ok(returned) => returned,
             Err(_) => Err(Raise("the proxy has a fault here; it is in its log".to_owned())),
         }
@@ -83,7 +83,9 @@ pub(super) unsafe extern "C-unwind" fn enter<F: Fn(&mut Frame<'_>) -> Hosted + C
             // SAFETY: the values that say what is waited for are on top; nothing is left to drop.
             return unsafe { ffi::lua_yield(state, count) };
         }
-        Ok(Returned::Waits(_)) => "nothing can wait inside a metamethod, or a function that sorts or replaces".to_owned(),
+        Ok(Returned::Waits(_)) => {
+            "nothing can wait inside a metamethod, or a function that sorts or replaces".to_owned()
+        }
         Err(Raise(message)) => message,
     };
     // SAFETY: the message is copied and dropped before the error leaves.

@@ -56,9 +56,6 @@ pub(in crate::lua) struct Thing {
 /// The result of a host function.
 pub(in crate::lua) type Hosted = Result<Returned, Raise>;
 
-/// The result of a host function.
-pub(in crate::lua) type Hosted = Result<Returned, Raise>;
-
 /// The first tag of things; mlua uses 1.
 const FIRST_TAG: c_int = 2;
 /// What Luau promises a C function to have room for.
@@ -247,7 +244,7 @@ impl<'a> Frame<'a> {
     }
 
     /// A host function.
-    pub(in crate::lua) fn push_host<F: Fn(&mut Frame<'_>) -> Hosted + Copy + 'static>(&self, name: &'static CStr, _: F) {
+    pub(in crate::lua) fn push_host<F: Fn(&Frame<'_>) -> Hosted + Copy + 'static>(&self, name: &'static CStr, _: F) {
         const { assert!(size_of::<F>() == 0, "a host function captures nothing") };
         self.make_room();
         // SAFETY: there is room; the name is static.
@@ -282,6 +279,33 @@ impl<'a> Frame<'a> {
             }
         }
         self.room.set(self.room.get() + 1);
+    }
+
+    /// Pushes `table[place]`, counted from 1, past metatables; nil where it is no table.
+    pub(in crate::lua) fn push_item(&self, table: c_int, place: usize) {
+        if self.kind(table) != Kind::Table {
+            return self.push_nil();
+        }
+        self.make_room();
+        // SAFETY: it is a table, and there is room.
+        unsafe { ffi::lua_rawgeti_(self.state, table, place as c_int) };
+    }
+
+    /// Pushes the function of bytecode of our own compiler, with globals of its own over those that are here.
+    pub(in crate::lua) fn push_loaded(&self, name: &str, bytecode: &[u8]) -> bool {
+        let name = std::ffi::CString::new(format!("={name}")).unwrap_or_default();
+        self.make_room();
+        self.make_room();
+        // SAFETY: the new thread stays on the stack until the function has been moved to ours; memory is not refused.
+        unsafe {
+            let thread = ffi::lua_newthread(self.state);
+            ffi::lua_rawcheckstack(thread, 8);
+            ffi::luaL_sandboxthread(thread);
+            let status = ffi::luau_load(thread, name.as_ptr(), bytecode.as_ptr().cast(), bytecode.len(), 0);
+            ffi::lua_xmove(thread, self.state, 1);
+            ffi::lua_remove(self.state, -2);
+            status == 0
+        }
     }
 
     /// Pushes `table[key]`, past metatables; nil where it is no table.

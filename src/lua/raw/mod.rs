@@ -19,10 +19,13 @@ use std::ffi::{CStr, CString, c_int};
 
 use mlua::ffi::{self, lua_State};
 
-pub(super) use calls::compile;
+pub(super) use calls::{Options, compile};
 pub(super) use frame::{Frame, Hosted, Kind, Raise, Returned, Thing};
 
 use crate::hook::budget::{self, Meter as Watched};
+
+/// Gives a name its number; negative: it has none.
+pub(super) type Atom = fn(&[u8]) -> i16;
 
 /// A VM.
 pub(super) struct Lua {
@@ -53,7 +56,7 @@ pub(super) struct Meter {
     /// A call was ended by the watchdog since the last look.
     pub(super) killed: Cell<bool>,
     /// The number by which a name of ours is known to bindings.
-    atom: Cell<Option<fn(&[u8]) -> i16>>,
+    atom: Cell<Option<Atom>>,
 }
 
 /// How a resumed coroutine stopped.
@@ -68,7 +71,7 @@ pub(super) enum Stopped {
 
 impl Lua {
     /// A VM that may take `limit` bytes; `None`: there is not even memory for it.
-    pub(super) fn new(limit: usize, atom: fn(&[u8]) -> i16) -> Option<Self> {
+    pub(super) fn new(limit: usize, atom: Atom) -> Option<Self> {
         super::hash::seed();
         calls::flags();
         let meter = Box::new(Meter::default());
@@ -143,12 +146,6 @@ impl Lua {
         self.as_host(|| unsafe { ffi::lua_unref(self.main, anchored.0) });
     }
 
-    /// Makes a coroutine that has ended or failed fit for another call.
-    pub(super) fn reset(&self, thread: Thread) {
-        // SAFETY: the thread is anchored and does not run.
-        self.as_host(|| unsafe { ffi::lua_resetthread(thread.state) });
-    }
-
     /// Freezes the libraries and gives `thread` globals of its own on top of them.
     pub(super) fn sandbox(&self, thread: Thread) {
         // SAFETY: both states are open; a few tables are made.
@@ -187,11 +184,6 @@ impl Lua {
     pub(super) fn trace(&self, thread: Thread) -> String {
         // SAFETY: the text is Luau's own buffer, copied at once.
         unsafe { CStr::from_ptr(ffi::lua_debugtrace(thread.state)).to_string_lossy().into_owned() }
-    }
-
-    /// Bytes that the VM holds.
-    pub(super) fn used(&self) -> usize {
-        self.meter.used.get()
     }
 }
 
