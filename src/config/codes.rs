@@ -29,6 +29,7 @@ codes! {
     UNKNOWN_KIND = "E0109", "A policy of a kind that does not exist.";
     UNKNOWN_SECRET = "E0110", "A name that no secret has.";
     UNKNOWN_MODULE = "E0111", "A `require` that finds no module, or one outside of the script's folders.";
+    UNKNOWN_DATA = "E0112", "A name that no dictionary, or no table, has.";
     // What it means.
     ROUTE_TIE = "E0201", "Two routes that are equally specific for the same request.";
     ROUTE_NOWHERE = "E0202", "A route that neither leads to an upstream nor answers.";
@@ -39,6 +40,7 @@ codes! {
     CHAIN_TOO_LONG = "E0207", "More policies in one chain than there are seats.";
     NO_LISTENER = "E0208", "No listener: nothing could ever arrive.";
     BAD_CERTIFICATE = "E0209", "A certificate, key, CA bundle or OCSP response that cannot be used.";
+    BAD_TABLE = "E0210", "A table's file that cannot be read as its kind.";
     UNUSED = "W0301", "Something is defined that nothing uses.";
     DOUBTFUL = "W0302", "Something that works but is hardly meant.";
     EXPIRES = "W0303", "A certificate that is not valid yet, or not for long.";

@@ -11,7 +11,7 @@ use super::similar::nearest;
 use super::source::Sources;
 use super::spanned::{Entries, Spanned};
 
-/// Every key a document may have; those of the second list are designed but not built.
+/// Every key a document may have.
 const KEYS: &[&str] = &[
     "version",
     "include",
@@ -24,12 +24,13 @@ const KEYS: &[&str] = &[
     "listeners",
     "upstreams",
     "secrets",
+    "dictionaries",
+    "tables",
     "policies",
     "defaults",
     "routes",
     "failure_pages",
 ];
-const KEYS_LATER: &[&str] = &["dictionaries", "tables"];
 
 // === impl Document ===
 
@@ -81,13 +82,11 @@ impl Document {
             "upstreams" => names(&mut self.upstreams, Noun::Upstream, declared, entry, found),
             "policies" => names(&mut self.policies, Noun::Policy, declared, entry, found),
             "secrets" => names(&mut self.secrets, Noun::Secret, declared, entry, found),
+            "dictionaries" => names(&mut self.dictionaries, Noun::Dictionary, declared, entry, found),
+            "tables" => names(&mut self.tables, Noun::Table, declared, entry, found),
             "failure_pages" => {
                 let pages: Option<Pages> = keep(read_entry(entry), found);
                 self.failure_pages.0.extend(pages.into_iter().flat_map(|pages| pages.0));
-            }
-            key if KEYS_LATER.contains(&key) => {
-                let message = format!("`{key}` is not built yet in this version");
-                found.push(Diagnostic::error(codes::NOT_BUILT, message).at(&entry.key_span, "remove it for now"));
             }
             key => found.push(unknown(key, entry)),
         }

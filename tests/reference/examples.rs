@@ -31,10 +31,10 @@ const VALUES: &[(&str, &str)] = &[
     ("defaults.limits.share", "25%"),
     ("defaults.limits.wait", "100ms"),
     ("defaults.may", "{ upstreams: [next], secrets: [api-key] }"),
-    ("defaults.may.dictionaries", "[]"),
+    ("defaults.may.dictionaries", "[counters]"),
     ("defaults.may.read", "[authorization, x-user]"),
     ("defaults.may.secrets", "[api-key]"),
-    ("defaults.may.tables", "[]"),
+    ("defaults.may.tables", "[networks]"),
     ("defaults.may.upstreams", "[next]"),
     ("defaults.may.write", "[\"*\"]"),
     ("defaults.on_failure", "closed"),
@@ -42,6 +42,8 @@ const VALUES: &[(&str, &str)] = &[
     ("defaults.trip.failures", "5"),
     ("defaults.trip.for", "1m"),
     ("defaults.trip.within", "10s"),
+    ("dictionaries", "{ counters: { size: 64MiB } }"),
+    ("dictionaries.NAME.size", "64MiB"),
     ("failure_pages", "{ 404: lost.html, 5xx: sorry.html }"),
     ("include", "[\"sites/*.yaml\"]"),
     ("listeners", "{ web: { bind: 8080 } }"),
@@ -103,10 +105,10 @@ const VALUES: &[(&str, &str)] = &[
     ("policies.NAME.limits.share", "25%"),
     ("policies.NAME.limits.wait", "100ms"),
     ("policies.NAME.may", "{ upstreams: [next], secrets: [api-key] }"),
-    ("policies.NAME.may.dictionaries", "[]"),
+    ("policies.NAME.may.dictionaries", "[counters]"),
     ("policies.NAME.may.read", "[authorization, x-user]"),
     ("policies.NAME.may.secrets", "[api-key]"),
-    ("policies.NAME.may.tables", "[]"),
+    ("policies.NAME.may.tables", "[networks]"),
     ("policies.NAME.may.upstreams", "[next]"),
     ("policies.NAME.may.write", "[\"*\"]"),
     ("policies.NAME.on_failure", "closed"),
@@ -149,6 +151,9 @@ const VALUES: &[(&str, &str)] = &[
     ("routes[].use", "[office]"),
     ("secrets", "{ api-key: { file: api-key.txt } }"),
     ("state_dir", "/var/lib/gatewright"),
+    ("tables", "{ networks: { file: networks.csv, kind: cidr } }"),
+    ("tables.NAME.file", "networks.csv"),
+    ("tables.NAME.kind", "cidr"),
     ("upstreams", "{ shop: { endpoints: [\"10.0.1.5:8080\"] }, next: { endpoints: [\"10.0.1.6:8080\"] } }"),
     ("upstreams.NAME.balance", "least_request"),
     ("upstreams.NAME.endpoints", "[\"10.0.1.5:8080\", \"shop.internal:8080\", \"unix:/run/shop.sock\"]"),
@@ -209,6 +214,7 @@ pub(crate) fn all_pass() {
         ("lost.html", "lost"),
         ("sorry.html", "sorry"),
         ("api-key.txt", "key"),
+        ("networks.csv", "network,place\n10.0.0.0/8,inside\n"),
         ("sites/a.yaml", "version: 1\n"),
         ("policies/login.lua", ""),
     ] {
@@ -243,6 +249,8 @@ fn around(path: &str) -> Value {
     let within = |prefix: &str| path.starts_with(prefix);
     if within("defaults") || within("policies.NAME") {
         whole["secrets"] = json!({ "api-key": { "file": "api-key.txt" } });
+        whole["dictionaries"] = json!({ "counters": {} });
+        whole["tables"] = json!({ "networks": { "file": "networks.csv", "kind": "cidr" } });
     }
     if within("policies.NAME") {
         let lua = if within("policies.NAME.lua") { json!({}) } else { json!({ "file": "policies/login.lua" }) };
@@ -275,6 +283,9 @@ fn around(path: &str) -> Value {
     }
     if matches!(path, "upstreams.NAME.tls.certificate" | "upstreams.NAME.tls.key") {
         whole["upstreams"]["shop"]["tls"] = json!({ "certificate": "site.pem", "key": "site.key" });
+    }
+    if within("tables.NAME.") {
+        whole["tables"]["networks"] = json!({ "file": "networks.csv", "kind": "csv" });
     }
     if within("use[].") {
         whole["use"] = json!([{ "policy": "office" }]);

@@ -4,6 +4,7 @@
 //! dialled.
 
 mod chain;
+mod data;
 mod listener;
 mod matching;
 mod module;
@@ -110,6 +111,8 @@ impl<'a> Check<'a> {
     fn run(&mut self) {
         self.process();
         self.secrets();
+        self.dictionaries();
+        self.tables();
         self.defaults();
         self.policies();
         self.listeners();
@@ -314,6 +317,8 @@ const fn plural(noun: Noun) -> &'static str {
         Noun::Upstream => "upstreams",
         Noun::Policy => "policies",
         Noun::Secret => "secrets",
+        Noun::Dictionary => "dictionaries",
+        Noun::Table => "tables",
     }
 }
 

@@ -170,14 +170,10 @@ impl<'a> Check<'a> {
         };
         let upstreams = each(may.upstreams.as_ref(), Noun::Upstream, codes::UNKNOWN_UPSTREAM);
         let secrets = each(may.secrets.as_ref(), Noun::Secret, codes::UNKNOWN_SECRET);
-        for (key, names) in [("dictionaries", &may.dictionaries), ("tables", &may.tables)] {
-            for name in names.iter().flatten() {
-                let message = format!("`{key}` are not built yet in this version");
-                self.report(Diagnostic::error(codes::NOT_BUILT, message).at(&name.span, "remove it for now"));
-            }
-        }
+        let dictionaries = each(may.dictionaries.as_ref(), Noun::Dictionary, codes::UNKNOWN_DATA);
+        let tables = each(may.tables.as_ref(), Noun::Table, codes::UNKNOWN_DATA);
         let (read, write) = (self.fields(may.read.as_ref()), self.fields(may.write.as_ref()));
-        Grants { upstreams, secrets, dictionaries: Vec::new(), tables: Vec::new(), read, write }
+        Grants { upstreams, secrets, dictionaries, tables, read, write }
     }
 
     /// A name that is granted: it must exist, and counts as used.
