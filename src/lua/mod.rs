@@ -7,6 +7,7 @@
 mod bind;
 mod compile;
 mod hash;
+mod life;
 mod options;
 mod policy;
 mod raw;
@@ -20,12 +21,12 @@ use std::sync::Arc;
 
 use crate::config::diagnostic::Diagnostic;
 use crate::config::plan;
+use crate::failure::Failure;
 use crate::hook::{HookSet, Policy, Recipe, WorkerParts};
 
 pub use options::Secrets;
 
 use compile::Program;
-use policy::LuaPolicy;
 
 /// A compiled script.
 struct Script(Arc<Program>);
@@ -38,9 +39,11 @@ pub fn recipe(written: &plan::Program, secrets: &Secrets) -> Result<(Arc<dyn Rec
 }
 
 impl Recipe for Script {
-    fn instantiate(&self, _: &WorkerParts) -> Result<Rc<dyn Policy>, Diagnostic> {
-        let policy = LuaPolicy::new(self.0.clone());
-        policy.vm().map_err(|failure| Diagnostic::error("E0311", failure.to_string()))?;
-        Ok(Rc::new(policy))
+    fn instantiate(&self, worker: &WorkerParts) -> Result<Rc<dyn Policy>, Diagnostic> {
+        Ok(life::settle(&self.0, worker).map_err(|failure| self.0.diagnostic(&failure))?)
+    }
+
+    fn diagnostic(&self, failure: &Failure) -> Option<Diagnostic> {
+        Some(self.0.diagnostic(failure))
     }
 }
