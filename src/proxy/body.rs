@@ -46,6 +46,7 @@ const OF_THE_RESPONSE: &[&str] = &["etag", "last-modified", "accept-ranges"];
 //= rfc9110#section-8.8.1
 //# a strong validator might be changed for reasons other than a change to the representation data
 pub(super) fn mend(head: &mut Head) {
+    head.remove_known(Known::ContentLength);
     let response = if head.is_request() { &[] } else { OF_THE_RESPONSE };
     for name in OF_THE_BYTES.iter().chain(response) {
         if let Ok(name) = FieldName::new(name) {
