@@ -46,7 +46,7 @@
 //! - what policies may do: [`hook::table`], [`hook::view`]; a whole one: [`policy::traffic::redirect`]
 //! - what is refused on the wire: [`http::admit`], [`http::h1`], [`http::target`]
 //! - what the file may hold: [`config::document`]; what is wrong with it: [`config::check`]
-//! - what a reload does: [`control::reload`]
+//! - what a reload does: [`control::reload`]; how it is undone: [`control::steer`], [`control::history`]
 //! - what a policy may wait for: [`hook::Awaited`]; its own requests: [`proxy::fetch`]
 //! - what a failure costs the client: [`failure::Reason`] and [`proxy::answer::status`]
 //! - every bound there is: [`limits`]
@@ -112,6 +112,7 @@ pub mod hook;
 pub mod http;
 pub mod limits;
 pub mod listen;
+pub mod lua;
 pub mod observe;
 pub mod policy;
 pub mod proxy;

@@ -254,10 +254,55 @@ limits! {
     OPEN_FILES_MIN: u64 = 1_024;
     /// Milliseconds `gatewright reload` waits for the answer: a reload compiles scripts and resolves names.
     RELOAD_ANSWER_MS: u64 = 60_000;
+    /// Generations that history keeps; those that newer ones repeat go first.
+    HISTORY_GENERATIONS_MAX: usize = 100;
+    /// Bytes of files that history keeps, each content counted once.
+    HISTORY_BYTES_MAX: usize = 64 * 1024 * 1024;
+    /// Bytes of a generation's manifest: 512 files with pages and certificates take some 200 KiB.
+    HISTORY_MANIFEST_BYTES_MAX: usize = 16 * 1024 * 1024;
+    /// Bytes of a diff that are shown: nobody reads more, and an answer of the socket holds them.
+    DIFF_BYTES_MAX: usize = 1024 * 1024;
+    /// Edits that a diff looks for in one file; beyond them the whole middle counts as replaced. It bounds memory and time.
+    DIFF_EDITS_MAX: usize = 1_000;
+    /// Policies that may be switched at once.
+    SWITCHES_MAX: usize = 256;
+    /// Milliseconds after which the end of a switch is tried again, should it not be possible at its time.
+    SWITCH_RETRY_MS: u64 = 5_000;
     /// Bytes of an answer of the admin socket that are read.
     RELOAD_ANSWER_BYTES: u64 = 4 * 1024 * 1024;
     /// Bytes of a request's body that the admin listener or the demo's origin reads.
     REPLY_BODY_BYTES_MAX: usize = 1024 * 1024;
     /// Connections that one admin listener holds.
     ADMIN_CONNECTIONS_MAX: usize = 256;
+    /// Milliseconds of CPU time that a call of a script or module may take: a thousand times what a usual one takes, and
+    /// less than a client notices.
+    POLICY_CPU_MS: u64 = 10;
+    /// Milliseconds that a call may wait in all, for bodies, requests of its own and timers.
+    POLICY_WAIT_MS: u64 = 10_000;
+    /// Bytes of a VM or instance: sixteen times the largest body it may read, for Luau collects late.
+    POLICY_MEMORY_BYTES: usize = 32 * 1024 * 1024;
+    /// Requests of its own that a call may make.
+    POLICY_CALLS_MAX: u32 = 8;
+    /// Bytes of a body that a policy may read or make whole, decoded.
+    POLICY_BODY_BYTES: usize = 1024 * 1024;
+    /// Lines that a call may log.
+    POLICY_LOGS_MAX: u32 = 20;
+    /// Percent of a worker's time over a second that a policy may use; beyond it its exchanges fail as its hooks' rows say.
+    POLICY_SHARE_PERCENT: u32 = 50;
+    /// Bytes of one text of a script.
+    SCRIPT_BYTES_MAX: usize = 1024 * 1024;
+    /// Texts that one script may require.
+    SCRIPT_MODULES_MAX: usize = 128;
+    /// Milliseconds of CPU time for a script's top level, and for `load`: tables are built there.
+    SCRIPT_LOAD_CPU_MS: u64 = 1_000;
+    /// Ended coroutines that a VM keeps for the next calls.
+    LUA_SPARE_COROUTINES_MAX: usize = 16;
+    /// Bytes of one line that a script logs; the rest is cut off.
+    LUA_LOG_LINE_BYTES_MAX: usize = 4 * 1024;
+    /// Values in one piece of plain data that a script hands over.
+    PLAIN_ITEMS_MAX: usize = 10_000;
+    /// Milliseconds between two looks of the watchdog at running calls.
+    WATCHDOG_TICK_MS: u64 = 1;
+    /// The same while no script has run since the last look.
+    WATCHDOG_IDLE_TICK_MS: u64 = 10;
 }

@@ -15,6 +15,8 @@
 mod process;
 #[path = "cli/serving.rs"]
 mod serving;
+#[path = "cli/steering.rs"]
+mod steering;
 
 use std::fs;
 

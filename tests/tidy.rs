@@ -52,11 +52,20 @@ const BANNED: &[(&str, &str)] = &[
 ];
 
 /// Files with `unsafe`, each with its reason. The block itself says its invariant.
-const UNSAFE: &[(&str, &str)] = &[];
+const UNSAFE: &[(&str, &str)] = &[
+    ("hook/budget.rs", "another thread's CPU clock"),
+    ("hook/slot.rs", "a borrow that crosses an engine's stack"),
+    ("lua/hash.rs", "a C symbol that Luau calls"),
+    ("lua/raw/calls.rs", "Luau's C API"),
+    ("lua/raw/frame.rs", "Luau's C API"),
+    ("lua/raw/mod.rs", "Luau's C API"),
+];
 
 /// Files that hold a lock, each with its reason. None of them is taken on the way of a plain request.
 const LOCKS: &[(&str, &str)] = &[
+    ("hook/budget.rs", "the watchdog's; taken when a call is over its budget, or a VM ends"),
     ("upstream/directory.rs", "names and endpoint lists; a worker locks only when a list's version has changed"),
+    ("config/files.rs", "what a configuration was read from; taken while one is loaded, and at no other time"),
     ("share/addresses.rs", "connections by client address; one look per connection, only where that is limited"),
 ];
 

@@ -4,9 +4,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use super::exit::Exit;
-use super::{
-    Cert, CertCommand, Cli, Command, Explain, cert, check, config_file, explain, proxy, reload, schema, serve,
-};
+use super::{Cert, CertCommand, Cli, Command, Explain, cert, check, config_file, explain, proxy, schema, serve, steer};
 use crate::control::Source;
 use crate::http::head::Head;
 use crate::http::name::FieldName;
@@ -53,9 +51,30 @@ pub fn run(cli: Cli) -> Exit {
         Some(Command::Cert(Cert { command: CertCommand::SelfSigned(asked) })) => {
             cert::self_signed(&asked, &mut out, &mut io::stderr())
         }
-        Some(Command::Reload(asked)) => reload::run(&asked.socket, &mut out, &mut io::stderr()),
+        Some(
+            asked @ (Command::Reload(_)
+            | Command::History(_)
+            | Command::Diff(_)
+            | Command::Rollback(_)
+            | Command::Unpin(_)
+            | Command::Policy(_)),
+        ) => steer(&asked, &mut out),
     };
     done.unwrap_or(Exit::Bug)
+}
+
+/// The commands that go by the admin socket.
+fn steer(command: &Command, out: &mut dyn Write) -> io::Result<Exit> {
+    let (request, socket) = match command {
+        Command::History(asked) => (steer::history(), asked),
+        Command::Diff(asked) => (steer::diff(asked), &asked.socket),
+        Command::Rollback(asked) => (steer::rollback(asked.to), &asked.socket),
+        Command::Unpin(asked) => (steer::unpin(), asked),
+        Command::Policy(asked) => (steer::policy(asked.command.as_ref()), &asked.socket),
+        Command::Reload(asked) => (steer::reload(), asked),
+        _ => return Ok(Exit::Bug),
+    };
+    steer::run(&request, &socket.socket, out, &mut io::stderr())
 }
 
 fn with_file(named: Option<PathBuf>, command: impl FnOnce(&Path) -> io::Result<Exit>) -> io::Result<Exit> {

@@ -12,14 +12,15 @@ pub mod exit;
 pub mod explain;
 pub mod open_files;
 pub mod proxy;
-pub mod reload;
 pub mod schema;
 pub mod serve;
+pub mod steer;
 
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::config::units::Period;
 use crate::observe::tracing::Format;
 
 /// The proxy you program: a reverse proxy, load balancer and API gateway whose every decision is a hook.
@@ -47,7 +48,17 @@ pub enum Command {
     /// Forward everything from one address to another.
     Proxy(Proxy),
     /// Tell a running gatewright to load its configuration again.
-    Reload(Reload),
+    Reload(SocketArg),
+    /// List the generations that a running gatewright can go back to.
+    History(SocketArg),
+    /// Show in which files two generations differ.
+    Diff(Diff),
+    /// Go back to an earlier generation, and pin it.
+    Rollback(Rollback),
+    /// Load the files as they are, after a rollback.
+    Unpin(SocketArg),
+    /// List the policies of a running gatewright, or switch one.
+    Policy(Policy),
     /// Make certificates for development.
     Cert(Cert),
 }
@@ -139,11 +150,71 @@ pub struct Proxy {
     pub print: bool,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Args)]
-pub struct Reload {
+#[derive(Debug, Clone, PartialEq, Eq, Args, Default)]
+pub struct SocketArg {
     /// The admin socket of the running gatewright: `admin: { socket: … }` in its configuration.
-    #[arg(long, value_name = "PATH", env = "GATEWRIGHT_SOCKET", default_value = "gatewright.sock")]
+    #[arg(long, global = true, value_name = "PATH", env = "GATEWRIGHT_SOCKET", default_value = "gatewright.sock")]
     pub socket: PathBuf,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+pub struct Diff {
+    /// A generation; the one before the running one if absent.
+    #[arg(value_name = "A")]
+    pub from: Option<u64>,
+
+    /// Another one; the running one if absent.
+    #[arg(value_name = "B")]
+    pub to: Option<u64>,
+
+    /// Compare the running generation with the files on the disk.
+    #[arg(long, conflicts_with_all = ["from", "to"])]
+    pub disk: bool,
+
+    #[command(flatten)]
+    pub socket: SocketArg,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+pub struct Rollback {
+    /// The generation; the one before with other files if absent.
+    #[arg(value_name = "GENERATION")]
+    pub to: Option<u64>,
+
+    #[command(flatten)]
+    pub socket: SocketArg,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+pub struct Policy {
+    #[command(subcommand)]
+    pub command: Option<PolicyCommand>,
+
+    #[command(flatten)]
+    pub socket: SocketArg,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
+pub enum PolicyCommand {
+    /// Do not run it, wherever it is used.
+    Off(SwitchTo),
+    /// Run it and count what it would decide, but do not obey it.
+    Observe(SwitchTo),
+    /// Back to what the file says.
+    On {
+        /// The policy.
+        name: String,
+    },
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+pub struct SwitchTo {
+    /// The policy.
+    pub name: String,
+
+    /// Only for so long, as in `10m`.
+    #[arg(long = "for", value_name = "TIME", value_parser = Period::parse)]
+    pub lasting: Option<Period>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
@@ -195,8 +266,21 @@ mod tests {
         assert!(matches!(parse("gatewright proxy --from :80 --to a:81 --print"), Some(Command::Proxy(_))));
         assert!(matches!(parse("gatewright schema"), Some(Command::Schema)));
         assert!(matches!(parse("gatewright reload --socket /x"), Some(Command::Reload(_))));
+        assert!(matches!(parse("gatewright diff 3"), Some(Command::Diff(Diff { from: Some(3), to: None, .. }))));
+        assert!(matches!(parse("gatewright rollback"), Some(Command::Rollback(Rollback { to: None, .. }))));
+        let Some(Command::Policy(policy)) = parse("gatewright policy off login --for 10m --socket /x") else {
+            panic!()
+        };
+        assert_eq!(policy.socket.socket, PathBuf::from("/x"));
+        assert!(matches!(policy.command, Some(PolicyCommand::Off(SwitchTo { lasting: Some(_), .. }))));
+        assert!(matches!(parse("gatewright policy"), Some(Command::Policy(Policy { command: None, .. }))));
         assert!(matches!(parse("gatewright cert self-signed a.test --days 3"), Some(Command::Cert(_))));
-        for wrong in ["gatewright run --workers 0", "gatewright nothing", "gatewright explain G(T http://a/"] {
+        for wrong in [
+            "gatewright run --workers 0",
+            "gatewright nothing",
+            "gatewright diff 1 --disk",
+            "gatewright explain G(T http://a/",
+        ] {
             assert_eq!(Cli::try_parse_from(wrong.split(' ')).unwrap_err().exit_code(), exit::Exit::Usage as i32);
         }
     }

@@ -81,7 +81,7 @@ pub fn file(path: PathBuf) -> Source {
 fn refuse(refusal: &Refusal) -> Exit {
     let _closed = writeln!(std::io::stderr(), "{}", refusal.to_string().trim_end());
     match refusal {
-        Refusal::Config(_) => Exit::Invalid,
+        Refusal::Config(_) | Refusal::Steered(_) => Exit::Invalid,
         Refusal::Bind(_) | Refusal::Worker(_) => Exit::Start,
     }
 }

@@ -39,7 +39,8 @@ pub struct Document {
     /// Where the process is looked at and steered.
     #[serde(default)]
     pub admin: Option<Spanned<Admin>>,
-    /// Where history is kept.
+    /// Where good generations are kept, so that `history`, `diff` and `rollback` work after a restart; secrets and keys
+    /// never are. Default: none; history lasts as long as the process.
     #[serde(default)]
     pub state_dir: Option<Spanned<String>>,
     /// Policies of every exchange, outermost.

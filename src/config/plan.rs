@@ -3,11 +3,15 @@
 //! Nothing here derives `Deserialize` (that is `document.rs`) and nothing here is opened, bound or dialled. The plan is
 //! what `snapshot/compile.rs` compiles, what golden tests print, and what `check` has when it says all is well.
 
+mod script;
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
+
+pub use script::{Grants, OnFailure, PolicyLimits, Program, Script, Source, Trip};
 
 use super::diagnostic::Span;
 use super::options::Options;
@@ -293,6 +297,8 @@ pub struct Use {
     pub when: Option<Match>,
     /// `mode: observe`: run it and count its would-be verdicts, obey none.
     pub observe: bool,
+    /// What a policy of somebody's own is made of; `None`: it is built in.
+    pub program: Option<Arc<Program>>,
     pub span: Span,
 }
 

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use super::codes;
 use super::diagnostic::{Diagnostic, Span};
+use super::files::{Files, Inputs};
 use super::node::{Node, Value};
 use super::scalar::Environment;
 use super::yaml;
@@ -20,6 +21,8 @@ pub struct Sources {
     found: Vec<Diagnostic>,
     inputs: Vec<PathBuf>,
     environment: Environment,
+    reading: Files,
+    main: PathBuf,
 }
 
 /// One file (or text) and what it says.
@@ -51,7 +54,13 @@ impl Sources {
     /// As [`load`](Self::load), with an environment of the caller's.
     #[must_use]
     pub fn load_with(path: &Path, environment: Environment) -> Self {
-        let mut loader = Loader { sources: Self { environment, ..Self::default() } };
+        Self::load_from(path, environment, Files::default())
+    }
+
+    /// As [`load_with`](Self::load_with), from somewhere else than the disk.
+    #[must_use]
+    pub fn load_from(path: &Path, environment: Environment, reading: Files) -> Self {
+        let mut loader = Loader { sources: Self { environment, reading, main: path.into(), ..Self::default() } };
         loader.file(path, None, 0);
         loader.sources
     }
@@ -65,7 +74,8 @@ impl Sources {
     /// As [`from_text`](Self::from_text), with an environment of the caller's.
     #[must_use]
     pub fn from_text_with(name: &str, text: &str, environment: Environment) -> Self {
-        let mut loader = Loader { sources: Self { environment, ..Self::default() } };
+        let mut loader = Loader { sources: Self { environment, main: name.into(), ..Self::default() } };
+        loader.sources.reading.remember(Path::new(name), text.as_bytes());
         loader.text(name.into(), text.to_owned(), PathBuf::new(), 0);
         loader.sources
     }
@@ -88,6 +98,18 @@ impl Sources {
     #[must_use]
     pub fn inputs(&self) -> &[PathBuf] {
         &self.inputs
+    }
+
+    /// Where every file of the configuration is read.
+    #[must_use]
+    pub fn reading(&self) -> &Files {
+        &self.reading
+    }
+
+    /// Everything that was read so far, as it was.
+    #[must_use]
+    pub fn kept(&self) -> Inputs {
+        self.reading.inputs(&self.main)
     }
 
     /// What reading and parsing found.
@@ -118,7 +140,7 @@ impl Loader {
     fn file(&mut self, path: &Path, from: Option<&Span>, depth: usize) {
         let name = path.display().to_string();
         self.sources.inputs.push(path.to_owned());
-        let text = match read(path, limits::CONFIG_BYTES_MAX) {
+        let text = match self.sources.reading.text(path, limits::CONFIG_BYTES_MAX) {
             Ok(text) => text,
             Err(why) => {
                 let mut unreadable = Diagnostic::error(codes::UNREADABLE, format!("cannot read `{name}`: {why}"));
@@ -205,47 +227,15 @@ impl Loader {
         }
         let open = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
         self.sources.inputs.push(open.to_owned());
-        let listing = std::fs::read_dir(open).map_err(reason)?;
         let mut paths = Vec::new();
-        for entry in listing {
-            let name = entry.map_err(reason)?.file_name();
-            let Some(name) = name.to_str() else { continue };
+        for name in self.sources.reading.names(open)? {
             let hidden = name.starts_with('.') && !last.starts_with('.');
-            if !hidden && matches(last.as_bytes(), name.as_bytes()) && folder.join(name).is_file() {
+            if !hidden && matches(last.as_bytes(), name.as_bytes()) {
                 paths.push(folder.join(name));
             }
         }
         paths.sort();
         Ok(paths)
-    }
-}
-
-/// Reads a text of at most `most` bytes.
-pub(super) fn read(path: &Path, most: usize) -> Result<String, String> {
-    String::from_utf8(read_bytes(path, most)?).map_err(|_| "it is not UTF-8".to_owned())
-}
-
-/// Reads at most `most` bytes; more is a mistake, and never read.
-pub(super) fn read_bytes(path: &Path, most: usize) -> Result<Vec<u8>, String> {
-    use std::io::Read;
-    // Opening a pipe would wait for its writer.
-    let kind = std::fs::metadata(path).map_err(reason)?;
-    if !kind.is_file() {
-        return Err("it is not a file".into());
-    }
-    let mut bytes = Vec::new();
-    let file = std::fs::File::open(path).map_err(reason)?;
-    file.take(most as u64 + 1).read_to_end(&mut bytes).map_err(reason)?;
-    if bytes.len() > most { Err(format!("it is larger than {most} bytes")) } else { Ok(bytes) }
-}
-
-/// The operating system's reason, in one form on every system.
-#[allow(clippy::needless_pass_by_value, reason = "it stands in `map_err`")]
-fn reason(error: std::io::Error) -> String {
-    match error.kind() {
-        std::io::ErrorKind::NotFound => "no such file or folder".into(),
-        std::io::ErrorKind::PermissionDenied => "permission denied".into(),
-        _ => error.to_string(),
     }
 }
 

@@ -1,7 +1,12 @@
 //! What happens to the process: it starts, reloads, drains and ends. One thread, a closed set of events, one match.
 
 pub mod embed;
+pub mod history;
+mod load;
 pub mod reload;
+pub mod steer;
+pub mod switches;
+pub mod told;
 pub mod watch;
 
 use std::path::PathBuf;
@@ -15,7 +20,9 @@ use crate::clock;
 use crate::config::plan::Plan;
 use crate::limits::EVENTS_MAX;
 use crate::listen::bind::BindError;
+use history::Cause;
 use reload::{Control, Loaded, Refusal};
+use steer::Action;
 
 /// Where the configuration comes from.
 #[derive(Debug, Clone)]
@@ -31,7 +38,11 @@ pub enum Source {
 /// What may happen to the process.
 pub enum Event {
     /// Input files have changed.
-    Changed,
+    Changed(Vec<PathBuf>),
+    /// The time of a switch is over.
+    Due,
+    /// An operator steers, and waits for what is said.
+    Act { action: Action, by: Option<String>, reply: oneshot::Sender<Result<String, String>> },
     /// Somebody asks for a reload and waits for the outcome.
     Reload(Option<Source>, oneshot::Sender<Result<u64, String>>),
     /// Something checked already is to be installed.
@@ -86,21 +97,24 @@ pub async fn run(mut control: Control, mut events: Events) -> Ended {
     loop {
         let event = tokio::select! {
             event = events.0.recv() => event,
-            () = control.changed() => Some(Event::Changed),
+            event = control.happened() => Some(event),
         };
         match event {
-            Some(Event::Changed | Event::HangUp) => {
-                let source = control.source().clone();
-                announce(control.reload(&source).await);
+            Some(Event::Changed(paths)) => follow(&mut control, steer::changed(&paths)).await,
+            Some(Event::HangUp) => follow(&mut control, Cause::of("SIGHUP")).await,
+            Some(Event::Due) => control.switch_back().await,
+            Some(Event::Act { action, by, reply }) => {
+                let outcome = control.act(action, by.as_deref()).await;
+                let _nobody_waits = reply.send(outcome);
             }
             Some(Event::Reload(source, reply)) => {
                 let source = source.unwrap_or_else(|| control.source().clone());
-                let outcome = control.reload(&source).await;
+                let outcome = control.reload(&source, Cause::of("reload")).await;
                 let _nobody_waits = reply.send(outcome.as_ref().map(|done| *done).map_err(ToString::to_string));
                 announce(outcome);
             }
             Some(Event::Install(loaded, reply)) => {
-                let outcome = control.install(&loaded).await;
+                let outcome = control.put_live(&loaded, Cause::of("install"), None).await;
                 let _nobody_waits = reply.send(outcome.map_err(|refusal| refusal.to_string()));
             }
             Some(Event::Ask(question)) => question(&control),
@@ -150,9 +164,15 @@ async fn force(control: Control) -> Ended {
     Ended::Forced
 }
 
+async fn follow(control: &mut Control, cause: Cause) {
+    let source = control.source().clone();
+    announce(control.reload(&source, cause).await);
+}
+
+/// What took effect, and what was held back, has said so.
 fn announce(outcome: Result<u64, Refusal>) {
     match outcome {
-        Ok(generation) => tracing::info!(generation, "reloaded"),
+        Ok(_) | Err(Refusal::Steered(_)) => {}
         Err(refusal) => tracing::error!("reload refused, the running generation goes on\n{refusal}"),
     }
 }
@@ -200,10 +220,10 @@ impl Handle {
         answer.await.ok()
     }
 
-    /// Reloads and waits for the outcome: the new generation's number, or the rendered diagnostics.
-    pub async fn reload(&self, source: Option<Source>) -> Result<u64, String> {
+    /// Steers, and waits for what is said of it.
+    pub async fn act(&self, action: Action, by: Option<String>) -> Result<String, String> {
         let (reply, outcome) = oneshot::channel();
-        if !self.send(Event::Reload(source, reply)).await {
+        if !self.send(Event::Act { action, by, reply }).await {
             return Err("the process is ending".into());
         }
         outcome.await.unwrap_or_else(|_| Err("the process is ending".into()))

@@ -7,20 +7,25 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
+use std::time::Duration;
 
+use super::history::{Cause, History};
+use super::load::{Begin, begin, load_naming};
+pub use super::load::{Loaded, load};
+use super::steer::Held;
+use super::switches::Switches;
 use super::watch::Watch;
-use super::{Follower, Source};
-use crate::config::check::check_naming;
+use super::{Event, Follower, Source};
+use crate::clock;
 use crate::config::diagnostic::Diagnostic;
 use crate::config::plan::{AccessLog, LogFormat, Place, Plan};
-use crate::config::render::{render, render_all};
-use crate::config::source::Sources;
+use crate::config::render::render_all;
 use crate::limits::DRAIN_LIMIT_MS;
 use crate::listen::bind::{self, BindError, Listening};
 use crate::observe::access_log::Format;
 use crate::observe::log_sink::{LogSink, Target};
 use crate::observe::metrics::{CertificateGauge, Metrics, UpstreamGauges};
-use crate::policy::catalogue::BuiltIns;
+use crate::observe::steering::Steering;
 use crate::share::addresses::Addresses;
 use crate::snapshot::Snapshot;
 use crate::snapshot::compile::{self, Ids};
@@ -31,7 +36,7 @@ use crate::worker::{self, Birth, DoorPlan, Furnish, LogPlan, Mailbox, Message};
 
 /// Everything the control thread owns.
 pub struct Control {
-    source: Source,
+    pub(super) source: Source,
     ids: Ids,
     pub metrics: Arc<Metrics>,
     /// The writer of the access log, and what the plan that started it said.
@@ -40,22 +45,19 @@ pub struct Control {
     workers: Vec<Mailbox>,
     bound: HashMap<Place, Bound>,
     current: Option<Arc<Snapshot>>,
-    generation: u64,
-    watch: Option<Watch>,
+    /// What `current` was made of, before any policy was switched.
+    pub(super) loaded: Option<Loaded>,
+    pub(super) generation: u64,
+    pub(super) history: History,
+    pub(super) switches: Switches,
+    pub(super) held: Held,
+    pub(super) watch: Option<Watch>,
     /// Dropped to end the resolver of the generation before.
     resolver: Option<tokio::sync::oneshot::Sender<()>>,
     /// The program's own doors.
     follower: Option<Box<dyn Follower>>,
     draining: Cell<bool>,
     drain_limit_ms: Cell<u64>,
-}
-
-/// A configuration that was read and checked.
-#[derive(Clone)]
-pub struct Loaded {
-    pub plan: Arc<Plan>,
-    /// What it was read from, to show mistakes that only compiling finds.
-    pub sources: Arc<Sources>,
 }
 
 /// A listener's sockets are open.
@@ -74,6 +76,8 @@ pub enum Refusal {
     Bind(BindError),
     /// A worker could not be started or has died.
     Worker(String),
+    /// What an operator asked for cannot be done: a generation is pinned, or is not there.
+    Steered(String),
 }
 
 // === impl Control ===
@@ -81,7 +85,7 @@ pub enum Refusal {
 impl Control {
     /// Starts workers and the first generation.
     pub async fn start(source: Source, workers: Option<usize>, furnish: Option<Furnish>) -> Result<Self, Refusal> {
-        let loaded = load(&source)?;
+        let Begin { loaded, history, switches, named } = begin(&source)?;
         let plan = &loaded.plan;
         let cores = || std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let count = workers.or(plan.workers).unwrap_or_else(cores).max(1);
@@ -108,15 +112,23 @@ impl Control {
             workers: mailboxes,
             bound: HashMap::new(),
             current: None,
-            generation: 0,
+            loaded: None,
+            // The files of the last time are its generation, going on.
+            generation: history.number_of(&loaded.inputs) - 1,
+            history,
+            switches,
+            held: Held::default(),
             watch: None,
             resolver: None,
             follower: None,
             draining: Cell::new(false),
             drain_limit_ms: Cell::new(DRAIN_LIMIT_MS),
         };
-        control.install(&loaded).await?;
+        control.put_live(&loaded, Cause::of("start"), None).await?;
         control.watch(&loaded.plan.inputs);
+        if let Some(watch) = &mut control.watch {
+            watch.add(named);
+        }
         Ok(control)
     }
 
@@ -161,11 +173,14 @@ impl Control {
         self.ids.living()
     }
 
-    /// Replaces the running generation by what `source` says; returns its number.
-    pub async fn reload(&mut self, source: &Source) -> Result<u64, Refusal> {
+    /// Replaces the running generation by what `source` says; returns its number. Where one is pinned, it goes on.
+    pub async fn reload(&mut self, source: &Source, cause: Cause) -> Result<u64, Refusal> {
+        if let Some(number) = self.history.pinned() {
+            return Err(self.hold(number, cause));
+        }
         let mut named = Vec::new();
         let outcome = match load_naming(source, &mut named) {
-            Ok(loaded) => self.install(&loaded).await,
+            Ok(loaded) => self.follow_files(&loaded, cause).await,
             Err(refusal) => Err(refusal),
         };
         self.metrics.reloaded(outcome.as_ref().ok().copied());
@@ -200,7 +215,7 @@ impl Control {
 
     /// Replaces the running generation by a plan that has been checked.
     pub async fn install(&mut self, loaded: &Loaded) -> Result<u64, Refusal> {
-        let plan = &loaded.plan;
+        let plan = &self.switches.applied(&loaded.plan);
         self.forget();
         let number = self.generation + 1;
         let show = |found: &[Diagnostic]| Refusal::Config(render_all(found, &loaded.sources, false));
@@ -244,14 +259,28 @@ impl Control {
         self.generation = number;
         self.metrics.started(number);
         self.current = Some(snapshot);
+        self.loaded = Some(loaded.clone());
         Ok(number)
     }
 
-    /// Waits until an input file has changed.
-    pub async fn changed(&mut self) {
-        match &mut self.watch {
-            Some(watch) => drop(watch.changed().await),
-            None => std::future::pending().await,
+    /// Waits until something happens by itself: an input file has changed, or the time of a switch is over.
+    pub async fn happened(&mut self) -> Event {
+        let due = self.switches.due_ms().map(|at| Duration::from_millis(at.saturating_sub(clock::refresh())));
+        let changed = async {
+            match &mut self.watch {
+                Some(watch) => watch.changed().await,
+                None => std::future::pending().await,
+            }
+        };
+        let due = async {
+            match due {
+                Some(left) => clock::sleep(left).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            paths = changed => Event::Changed(paths),
+            () = due => Event::Due,
         }
     }
 
@@ -276,7 +305,13 @@ impl Control {
                 certificates.push(CertificateGauge { listener: &listener.name, file, not_after });
             }
         }
-        self.metrics.render(&gauges, &certificates)
+        let steering = Steering {
+            pinned: self.history.pinned().is_some(),
+            held: self.held.count,
+            history_failures: self.history.failures(),
+            switches: self.switches.iter().map(|(name, switch)| (name, switch.position.word())).collect(),
+        };
+        self.metrics.render(&gauges, &certificates, &steering)
     }
 
     pub fn reopen_logs(&self) {
@@ -412,27 +447,6 @@ impl Control {
     }
 }
 
-/// Reads and checks a source. Warnings go to the log.
-pub fn load(source: &Source) -> Result<Loaded, Refusal> {
-    load_naming(source, &mut Vec::new())
-}
-
-fn load_naming(source: &Source, inputs: &mut Vec<PathBuf>) -> Result<Loaded, Refusal> {
-    let sources = Arc::new(match source {
-        Source::File(path) => Sources::load(path),
-        Source::Text { name, text } => Sources::from_text(name, text),
-    });
-    match check_naming(&sources, &BuiltIns, inputs) {
-        Ok((plan, warnings)) => {
-            for warning in &warnings {
-                tracing::warn!("{}", render(warning, &sources, false));
-            }
-            Ok(Loaded { plan: Arc::new(plan), sources })
-        }
-        Err(found) => Err(Refusal::Config(render_all(&found, &sources, false))),
-    }
-}
-
 // === impl Refusal ===
 
 impl fmt::Display for Refusal {
@@ -441,6 +455,7 @@ impl fmt::Display for Refusal {
             Self::Config(rendered) => f.write_str(rendered),
             Self::Bind(error) => write!(f, "error: {error}"),
             Self::Worker(why) => write!(f, "error: {why}"),
+            Self::Steered(said) => f.write_str(said),
         }
     }
 }

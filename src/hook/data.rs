@@ -66,6 +66,25 @@ impl Plain {
     }
 }
 
+impl Plain {
+    /// As JSON; what is no UTF-8 is shown as it can be.
+    #[must_use]
+    pub fn to_json(&self) -> serde_json::Value {
+        let shown = |text: &[u8]| String::from_utf8_lossy(text).into_owned();
+        match self {
+            Self::Nil => serde_json::Value::Null,
+            Self::Bool(truth) => (*truth).into(),
+            Self::Number(number) if number.fract() == 0.0 && number.abs() < 1e15 => (*number as i64).into(),
+            Self::Number(number) => (*number).into(),
+            Self::Text(text) => shown(text).into(),
+            Self::List(list) => list.iter().map(Self::to_json).collect(),
+            Self::Map(map) => {
+                map.iter().map(|(key, one)| (shown(key), one.to_json())).collect::<serde_json::Map<_, _>>().into()
+            }
+        }
+    }
+}
+
 impl From<&str> for Plain {
     fn from(text: &str) -> Self {
         Self::Text(text.as_bytes().into())

@@ -1,9 +1,12 @@
 //! The one surface for built-in policies, Lua and Wasm: when policies speak, what they may see, what they may say.
 
+pub mod budget;
 pub mod chain;
 mod data;
 mod facts;
 mod refused;
+pub mod slot;
+pub mod surface;
 pub mod table;
 mod ticket;
 pub mod view;

@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 use super::table::{Row, may};
 use super::{
     Awaited, Body, ClientFacts, Endpoint, Endpoints, Form, HelloFacts, Identity, Plain, RecordFacts, Redeemed, Refused,
-    RouteFacts, Ticket, UpstreamId,
+    RouteFacts, RouteId, Ticket, UpstreamId,
 };
 use crate::failure::{Failure, Reason};
 use crate::http::head::Head;
@@ -72,9 +72,25 @@ pub trait View {
         ""
     }
 
-    /// Chooses the upstream: one of the route's `to`, or of the policy's grants.
-    fn choose_upstream(&mut self, id: UpstreamId) -> Result<(), Refused> {
+    /// An upstream of this name, whoever may reach it.
+    fn find_upstream(&self, name: &str) -> Option<UpstreamId> {
+        let _ = name;
+        None
+    }
+
+    fn name_of_upstream(&self, id: UpstreamId) -> Option<Arc<str>> {
         let _ = id;
+        None
+    }
+
+    fn find_route(&self, name: &str) -> Option<RouteId> {
+        let _ = name;
+        None
+    }
+
+    /// Chooses the upstream: one of the route's `to`, or one that the policy is `granted`.
+    fn choose_upstream(&mut self, id: UpstreamId, granted: bool) -> Result<(), Refused> {
+        let _ = (id, granted);
         Err(Refused::ReadOnly(may::UPSTREAM))
     }
 

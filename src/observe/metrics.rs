@@ -44,6 +44,10 @@ families! {
     LAST_RELOAD = "gatewright_config_last_reload_successful", Gauge, [], "Whether the last reload took effect.";
     RELOADS = "gatewright_reloads_total", Counter, ["result"], "Reloads, by how they ended.";
     GENERATIONS_ALIVE = "gatewright_generations_alive", Gauge, [], "Generations that still have exchanges or are current, over all workers.";
+    CONFIG_PINNED = "gatewright_config_pinned", Gauge, [], "Whether a generation is pinned, so that changed files are not applied.";
+    CHANGES_HELD = "gatewright_config_changes_held_total", Counter, [], "Changes that were not applied because a generation is pinned.";
+    HISTORY_FAILURES = "gatewright_history_failures_total", Counter, [], "What could not be kept in `state_dir`, or read from it.";
+    POLICY_SWITCHED = "gatewright_policy_switched", Gauge, ["policy" "to"], "Policies that an operator has switched off, or to observing.";
     LOG_DROPPED = "gatewright_log_dropped_total", Counter, [], "Lines of the access log that could not be written.";
     OPEN_FDS = "process_open_fds", Gauge, [], "Open file descriptors.";
     RESIDENT_MEMORY = "process_resident_memory_bytes", Gauge, [], "Resident memory.";

@@ -11,4 +11,5 @@ pub mod open_metrics;
 mod process;
 mod scrape;
 pub mod stamp;
+pub mod steering;
 pub mod tracing;

@@ -10,6 +10,7 @@ use super::metrics::{
 };
 use super::open_metrics::Text;
 use super::process;
+use super::steering::Steering;
 use crate::failure::Reason;
 use crate::tls::{SUITES, suite_name, version_name};
 
@@ -18,7 +19,12 @@ use crate::tls::{SUITES, suite_name, version_name};
 impl Metrics {
     /// All of it; `upstreams` are the gauges that the directory of upstreams keeps.
     #[must_use]
-    pub fn render(&self, upstreams: &[UpstreamGauges], certificates: &[CertificateGauge<'_>]) -> String {
+    pub fn render(
+        &self,
+        upstreams: &[UpstreamGauges],
+        certificates: &[CertificateGauge<'_>],
+        steering: &Steering<'_>,
+    ) -> String {
         let mut text = Text::default();
         self.requests(&mut text);
         self.upstream(&mut text, upstreams);
@@ -28,6 +34,7 @@ impl Metrics {
         self.trouble(&mut text);
         self.flows(&mut text);
         self.configuration(&mut text);
+        steering.write(&mut text);
         text.family(&metrics::LOG_DROPPED);
         text.sample(&metrics::LOG_DROPPED, &[], self.log_dropped_total());
         text.family(&metrics::OPEN_FDS);
@@ -316,7 +323,8 @@ mod tests {
             CertificateGauge { listener: "web", file, not_after }
         });
         let gauges = [UpstreamGauges { name: "origin".into(), in_flight: 5, connections: 6 }];
-        let (families, samples) = parse(&metrics.render(&gauges, &certificates));
+        let steering = Steering { pinned: true, held: 2, history_failures: 3, switches: vec![("login", "off")] };
+        let (families, samples) = parse(&metrics.render(&gauges, &certificates, &steering));
 
         let table: Vec<_> = FAMILIES.iter().map(|it| (it.family().to_string(), it.kind.word().to_string())).collect();
         assert_eq!(families, table, "every family of the table, in its order");
@@ -366,7 +374,7 @@ mod tests {
         worker.accepted(9);
         worker.finished(Some(0), 999, 1);
         worker.finished(Some(0), 0, 1);
-        let text = metrics.render(&[], &[]);
+        let text = metrics.render(&[], &[], &Steering::default());
         let class = |class| {
             value(
                 &parse(&text).1,

@@ -187,7 +187,7 @@ impl View for Fake {
         "origin"
     }
 
-    fn choose_upstream(&mut self, id: UpstreamId) -> Result<(), Refused> {
+    fn choose_upstream(&mut self, id: UpstreamId, _: bool) -> Result<(), Refused> {
         self.upstream = Some(id);
         Ok(())
     }

@@ -8,7 +8,7 @@ pub mod balancing;
 pub mod catalogue;
 #[cfg(test)]
 mod fake;
-mod query;
+pub mod query;
 pub mod retrying;
 pub mod routing;
 pub mod template;

@@ -30,6 +30,13 @@ pub(super) fn decoded(raw: &str) -> impl Iterator<Item = u8> {
     })
 }
 
+/// The text a value stands for; what is no UTF-8 in it is replaced.
+#[must_use]
+pub fn text(raw: &str) -> String {
+    let bytes: Vec<u8> = decoded(raw).collect();
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
 /// The byte that the two hexadecimal digits in front stand for.
 #[must_use]
 pub(super) fn escaped(digits: &[u8]) -> Option<u8> {
@@ -40,10 +47,6 @@ pub(super) fn escaped(digits: &[u8]) -> Option<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn text(raw: &str) -> String {
-        String::from_utf8(decoded(raw).collect()).unwrap()
-    }
 
     #[test]
     fn the_first_of_a_name_counts() {

@@ -12,7 +12,7 @@ use crate::failure::Failure;
 use crate::hook::table::{OnFailure, Wait, may};
 use crate::hook::{
     Awaited, Body, ClientFacts, Due, Edit, Endpoint, Endpoints, Form, Identity, Nowhere, Plain, Redeemed, Refused,
-    RouteFacts, Row, Side, Ticket, UpstreamId, View,
+    RouteFacts, RouteId, Row, Side, Ticket, UpstreamId, View,
 };
 use crate::http::authority::check_host;
 use crate::http::h1::trailers::may_trail;
@@ -96,10 +96,22 @@ impl View for Exchange {
         self.upstream.as_ref().or_else(chosen).map_or("", |upstream| &*upstream.name)
     }
 
-    fn choose_upstream(&mut self, id: UpstreamId) -> Result<(), Refused> {
+    fn find_upstream(&self, name: &str) -> Option<UpstreamId> {
+        self.generation.as_ref()?.snapshot.find_upstream(name)
+    }
+
+    fn name_of_upstream(&self, id: UpstreamId) -> Option<Arc<str>> {
+        Some(self.generation.as_ref()?.upstream(id)?.name.clone())
+    }
+
+    fn find_route(&self, name: &str) -> Option<RouteId> {
+        self.generation.as_ref()?.snapshot.find_route(name)
+    }
+
+    fn choose_upstream(&mut self, id: UpstreamId, granted: bool) -> Result<(), Refused> {
         Refused::unless_writes(self.row, may::UPSTREAM)?;
         let listed = |route: &RouteFacts| route.to.iter().any(|(one, _)| *one == id);
-        if self.route.as_ref().is_some_and(|route| !listed(&route.facts)) {
+        if !granted && self.route.as_ref().is_some_and(|route| !listed(&route.facts)) {
             return Err(Refused::NotGranted);
         }
         self.chosen = Some(id);

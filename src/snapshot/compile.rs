@@ -9,6 +9,7 @@ use crate::config::diagnostic::{Diagnostic, Span};
 use crate::config::plan::{self, Balance, PathPattern, Plan, Protocol, Use};
 use crate::hook::{Recipe, RouteId, UpstreamId};
 use crate::listen::OFFERED;
+use crate::lua;
 use crate::policy::catalogue;
 use crate::policy::routing::matching::Matcher;
 use crate::policy::routing::table::{BadRoute, RouteTable};
@@ -31,6 +32,8 @@ pub struct Snapshot {
     pub(super) route_default: Place,
     pub(super) routes: Vec<CompiledRoute>,
     pub(super) upstreams: Vec<CompiledUpstream>,
+    /// Upstreams and routes by name.
+    names: (HashMap<Arc<str>, UpstreamId>, HashMap<Arc<str>, RouteId>),
     /// Generations alive, over all workers and numbers.
     pub(super) living: Arc<AtomicUsize>,
 }
@@ -80,7 +83,7 @@ struct Names {
 pub fn compile(plan: Arc<Plan>, number: u64, ids: &mut Ids) -> Result<Arc<Snapshot>, Vec<Diagnostic>> {
     let mut found = Vec::new();
     let secrets = &Secrets::new(plan.secrets.clone());
-    let mut places = |uses: &[Use]| compile_places(uses, secrets, &mut found);
+    let mut places = |uses: &[Use]| compile_places(uses, secrets, &plan.secrets, &mut found);
     let file = places(&plan.chain);
     let listeners: Vec<_> = plan.listeners.iter().map(|listener| places(&listener.chain)).collect();
     let own: Vec<_> = plan.routes.iter().map(|route| places(&route.chain)).collect();
@@ -119,7 +122,37 @@ pub fn compile(plan: Arc<Plan>, number: u64, ids: &mut Ids) -> Result<Arc<Snapsh
         upstreams.push(CompiledUpstream { id, name: upstream.name.as_str().into(), places, dial });
     }
     let living = ids.living.clone();
-    Ok(Arc::new(Snapshot { number, plan, table, tls, file, listeners, route_default, routes, upstreams, living }))
+    let names = (
+        upstreams.iter().map(|one| (one.name.clone(), one.id)).collect(),
+        routes.iter().map(|one| (one.name.clone(), one.id)).collect(),
+    );
+    Ok(Arc::new(Snapshot {
+        number,
+        plan,
+        table,
+        tls,
+        file,
+        listeners,
+        route_default,
+        routes,
+        upstreams,
+        names,
+        living,
+    }))
+}
+
+// === impl Snapshot ===
+
+impl Snapshot {
+    #[must_use]
+    pub fn find_upstream(&self, name: &str) -> Option<UpstreamId> {
+        self.names.0.get(name).copied()
+    }
+
+    #[must_use]
+    pub fn find_route(&self, name: &str) -> Option<RouteId> {
+        self.names.1.get(name).copied()
+    }
 }
 
 fn terms(listener: &plan::Listener, kept: &mut tls::Kept) -> Result<Option<Arc<Terms>>, Vec<Diagnostic>> {
@@ -157,7 +190,12 @@ fn unusable(mistake: Mistake, span: &Span) -> Vec<Diagnostic> {
     vec![if mistake.help.is_empty() { found } else { found.help(mistake.help) }]
 }
 
-fn compile_places(uses: &[Use], secrets: &Secrets, found: &mut Vec<Diagnostic>) -> Vec<Place> {
+fn compile_places(
+    uses: &[Use],
+    secrets: &Secrets,
+    plan_secrets: &lua::Secrets,
+    found: &mut Vec<Diagnostic>,
+) -> Vec<Place> {
     let mut places = Vec::new();
     for written in uses {
         let when = match written.when.as_ref().map(Matcher::new).transpose() {
@@ -167,7 +205,11 @@ fn compile_places(uses: &[Use], secrets: &Secrets, found: &mut Vec<Diagnostic>) 
                 continue;
             }
         };
-        match policy::recipe(&written.kind, &written.options, secrets) {
+        let recipe = match &written.program {
+            Some(program) => lua::recipe(program, plan_secrets).map(|(recipe, _)| recipe),
+            None => policy::recipe(&written.kind, &written.options, secrets),
+        };
+        match recipe {
             Ok(recipe) => {
                 places.push(Place { recipe, name: written.policy.as_str().into(), observe: written.observe, when });
             }

@@ -63,6 +63,13 @@ impl Wire {
         }
     }
 
+    /// Who the other side of a unix socket is, as the kernel says: user, group, process.
+    #[must_use]
+    pub fn peer(&self) -> Option<(u32, u32, Option<i32>)> {
+        let Self::Unix(stream) = self else { return None };
+        stream.peer_cred().ok().map(|peer| (peer.uid(), peer.gid(), peer.pid()))
+    }
+
     /// Writes what the other side takes now. What TLS has taken may still have to be flushed.
     pub fn poll_write(&mut self, cx: &mut Context<'_>, slices: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
         match (self, slices) {

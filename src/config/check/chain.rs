@@ -156,7 +156,7 @@ impl<'a> Check<'a> {
         }
         let policy = table.policy.value.clone();
         let observe = table.mode == Some(Mode::Observe);
-        Some((plan::Use { policy, kind, options, when, observe, span: span.clone() }, places))
+        Some((plan::Use { policy, kind, options, when, observe, program: None, span: span.clone() }, places))
     }
 
     /// What a name stands for: a policy, or a built-in used directly.

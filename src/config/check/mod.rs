@@ -25,7 +25,7 @@ use super::options::Options;
 use super::plan::{self, Plan};
 use super::shapes::{AccessLog, Later};
 use super::similar::nearest;
-use super::source::{Sources, read_bytes};
+use super::source::Sources;
 use super::spanned::Spanned;
 use super::units::Period;
 use crate::http::target::Normalise;
@@ -206,7 +206,7 @@ impl<'a> Check<'a> {
                 SecretTable::File(file) => {
                     let path = self.path(file);
                     self.plan.inputs.push(path.clone());
-                    let bytes = read_bytes(&path, limits::SECRET_BYTES_MAX);
+                    let bytes = self.sources.reading().private(&path, limits::SECRET_BYTES_MAX);
                     (&file.span, bytes.map_err(|why| format!("cannot read the secret `{}`: {why}", name.value)))
                 }
                 SecretTable::Env(variable) => {

@@ -6,7 +6,6 @@ use super::super::codes;
 use super::super::diagnostic::{Diagnostic, Span};
 use super::super::document::Pages;
 use super::super::plan::{FailurePage, StatusPattern};
-use super::super::source::read;
 use super::Check;
 use crate::limits;
 
@@ -30,7 +29,7 @@ impl Check<'_> {
             seen.push((status, &key.span));
             let path = self.path(file);
             self.plan.inputs.push(path.clone());
-            match read(&path, limits::FAILURE_PAGE_BYTES_MAX) {
+            match self.sources.reading().text(&path, limits::FAILURE_PAGE_BYTES_MAX) {
                 Ok(body) => pages.push(FailurePage { status, file: path, body: Arc::from(body) }),
                 Err(why) => {
                     let unreadable = format!("cannot read the page `{}`: {why}", path.display());

@@ -12,7 +12,6 @@ use super::super::diagnostic::{Diagnostic, Span};
 use super::super::document::{self, CertificateFiles, ListenerTls, UpstreamTlsTable};
 use super::super::plan;
 use super::super::shapes::UpstreamTls;
-use super::super::source::read_bytes;
 use super::super::spanned::Spanned;
 use super::Check;
 use crate::clock;
@@ -130,7 +129,7 @@ impl Check<'_> {
             let named = self.sources.environment().get("SSL_CERT_FILE").map(PathBuf::from);
             let usual = || SYSTEM_BUNDLES.iter().map(PathBuf::from).find(|path| path.exists());
             let path = named.or_else(usual);
-            let read = path.as_ref().map(|path| read_bytes(path, CERTIFICATE_BYTES_MAX));
+            let read = path.as_ref().map(|path| self.sources.reading().private(path, CERTIFICATE_BYTES_MAX));
             self.system = match read {
                 Some(Ok(bundle)) => Authorities::new(&bundle, false).ok(),
                 _ => None,
@@ -160,7 +159,15 @@ impl Check<'_> {
             Some(read) => Some(read?),
             None => None,
         };
-        match Pair::new(&chain?, &private?, staple) {
+        let (chain, private) = (chain?, private?);
+        let made = match Pair::new(&chain, &private, staple.clone()) {
+            Err((Part::Both, mistake)) => self.renewed(certificate, &private, staple).ok_or((Part::Both, mistake)),
+            Ok(pair) if pair.certificate.not_after <= unix_now() => {
+                Ok(self.renewed(certificate, &private, staple).unwrap_or(pair))
+            }
+            made => made,
+        };
+        match made {
             Ok(pair) => {
                 self.dates(&pair.certificate, certificate);
                 Some(Arc::new(pair))
@@ -185,6 +192,17 @@ impl Check<'_> {
         }
     }
 
+    /// An earlier generation is loaded whose key was renewed since, or whose certificate has ended: the certificate that
+    /// the disk has now is used, if it fits.
+    fn renewed(&mut self, certificate: &Spanned<String>, key: &[u8], staple: Option<Vec<u8>>) -> Option<Pair> {
+        let path = self.path(certificate);
+        let chain = self.sources.reading().renewed(&path, CERTIFICATE_BYTES_MAX)?;
+        let pair = Pair::new(&chain, key, staple).or_else(|_| Pair::new(&chain, key, None)).ok()?;
+        let found = Diagnostic::warning(codes::DOUBTFUL, "this certificate was renewed since: the new one is used");
+        self.report(found.at(&certificate.span, "not as it was kept"));
+        Some(pair)
+    }
+
     /// A bundle of authorities of the operator's own.
     pub(super) fn authorities(&mut self, file: &Spanned<String>) -> Option<Authorities> {
         let bundle = self.tls_file("CA bundle", file)?;
@@ -201,7 +219,13 @@ impl Check<'_> {
     fn tls_file(&mut self, what: &str, file: &Spanned<String>) -> Option<Vec<u8>> {
         let path = self.path(file);
         self.plan.inputs.push(path.clone());
-        match read_bytes(&path, CERTIFICATE_BYTES_MAX) {
+        let reading = self.sources.reading();
+        let read = if what == "key" {
+            reading.private(&path, CERTIFICATE_BYTES_MAX)
+        } else {
+            reading.bytes(&path, CERTIFICATE_BYTES_MAX)
+        };
+        match read {
             Ok(bytes) => Some(bytes),
             Err(why) => {
                 let message = format!("cannot read the {what} `{}`: {why}", path.display());
@@ -213,8 +237,7 @@ impl Check<'_> {
     }
 
     fn dates(&mut self, certificate: &Certificate, file: &Spanned<String>) {
-        let now = clock::wall().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs().cast_signed());
-        if let Some(found) = judge_dates(certificate, now, &file.span) {
+        if let Some(found) = judge_dates(certificate, unix_now(), &file.span) {
             self.report(found);
         }
     }
@@ -244,6 +267,10 @@ impl Check<'_> {
         }
         self.found.append(&mut found);
     }
+}
+
+fn unix_now() -> i64 {
+    clock::wall().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs().cast_signed())
 }
 
 fn judge_dates(certificate: &Certificate, now: i64, span: &Span) -> Option<Diagnostic> {

@@ -16,7 +16,7 @@ impl Split {
         }
         let chosen = view.route()?.and_then(|route| choose(&route.to));
         if let Some(upstream) = chosen {
-            view.choose_upstream(upstream)?;
+            view.choose_upstream(upstream, false)?;
         }
         Ok(Verdict::Pass)
     }

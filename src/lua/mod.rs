@@ -1,0 +1,46 @@
+//! Lua policies: Luau, one VM per policy and worker, entered by its C API.
+//!
+//! A script's texts become a `compile::Program`, shared by all workers; a `policy::LuaPolicy` is that program alive on one
+//! of them, in a `vm::Vm`. What scripts may touch is declared in `hook/surface` and bound in `bind/`. All `unsafe` is in
+//! `raw/`, but for the string hash that Luau calls.
+
+mod bind;
+mod compile;
+mod hash;
+mod options;
+mod policy;
+mod raw;
+mod sandbox;
+#[cfg(test)]
+mod tests;
+mod vm;
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use crate::config::diagnostic::Diagnostic;
+use crate::config::plan;
+use crate::hook::{HookSet, Policy, Recipe, WorkerParts};
+
+pub use options::Secrets;
+
+use compile::Program;
+use policy::LuaPolicy;
+
+/// A compiled script.
+struct Script(Arc<Program>);
+
+/// Compiles a script; what is wrong with it, all together.
+pub fn recipe(written: &plan::Program, secrets: &Secrets) -> Result<(Arc<dyn Recipe>, HookSet), Vec<Diagnostic>> {
+    let program = compile::compile(written, secrets)?;
+    let hooks = program.hooks;
+    Ok((Arc::new(Script(program)), hooks))
+}
+
+impl Recipe for Script {
+    fn instantiate(&self, _: &WorkerParts) -> Result<Rc<dyn Policy>, Diagnostic> {
+        let policy = LuaPolicy::new(self.0.clone());
+        policy.vm().map_err(|failure| Diagnostic::error("E0311", failure.to_string()))?;
+        Ok(Rc::new(policy))
+    }
+}

@@ -1,0 +1,106 @@
+//! Scripts without a proxy: what the engine makes of them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::compile::compile;
+use super::policy::LuaPolicy;
+use crate::config::diagnostic::Span;
+use crate::config::options::Options;
+use crate::config::plan::{Grants, PolicyLimits, Program, Script, Source};
+use crate::hook::{ClientFacts, Hook, Policy, Refused, Row, Step, Verdict, View};
+
+/// A view of nothing.
+struct Nothing;
+
+impl View for Nothing {
+    fn enter(&mut self, _: &'static Row, _: u16) {}
+
+    fn client(&self) -> Result<&ClientFacts, Refused> {
+        Err(Refused::NotGranted)
+    }
+}
+
+fn written(text: &str) -> Program {
+    let main = Source { name: "test.lua".into(), text: text.into(), path: None, span: None };
+    let script = Script { policy: "test".into(), main, modules: Vec::new(), span: Span::default() };
+    Program {
+        script: Arc::new(script),
+        with: Options::empty(Span::default()),
+        limits: PolicyLimits { cpu: Duration::from_millis(50), memory: 8 << 20, ..PolicyLimits::default() },
+        grants: Grants::default(),
+        on_failure: None,
+        trip: None,
+    }
+}
+
+fn policy(text: &str) -> LuaPolicy {
+    LuaPolicy::new(compile(&written(text), &super::Secrets::new()).unwrap_or_else(|found| panic!("{found:?}")))
+}
+
+/// What calling `request` comes to.
+fn request(policy: &LuaPolicy) -> Result<Verdict, String> {
+    match policy.call(Hook::Request, &mut Nothing) {
+        Step::Now(outcome) => outcome.map_err(|failure| failure.to_string()),
+        Step::Later(_) => Err("it waits".to_owned()),
+    }
+}
+
+fn mistakes(text: &str) -> String {
+    match compile(&written(text), &super::Secrets::new()) {
+        Ok(_) => String::new(),
+        Err(found) => found.iter().map(|one| format!("{} {}\n", one.code, one.message)).collect(),
+    }
+}
+
+#[test]
+fn a_hook_answers_or_passes() {
+    let silent = policy("function request(exchange) end");
+    assert!(matches!(request(&silent), Ok(Verdict::Pass)));
+    let answers = policy("function request(exchange) return answer(403, { ['x-a'] = 'b' }, 'no') end");
+    for _ in 0..3 {
+        let Ok(Verdict::Answer(answer)) = request(&answers) else { panic!("no answer") };
+        assert_eq!((answer.status, answer.body.as_deref()), (403, Some(&b"no"[..])));
+        assert_eq!(answer.fields, [("x-a".to_owned(), b"b".to_vec())]);
+    }
+    assert_eq!(
+        request(&policy("function request() return 7 end")).unwrap_err(),
+        "policy_failed: test.lua: `request` returned a number; it may return nothing, `answer(…)`"
+    );
+}
+
+#[test]
+fn what_is_wrong_is_told_with_its_place() {
+    assert!(mistakes("function request( end").starts_with("E0310 the script does not compile: "));
+    assert_eq!(
+        mistakes("local x = nil\nx.y = 1"),
+        "E0311 the script of `test` failed: attempt to index nil with 'y'\n"
+    );
+    assert_eq!(mistakes("function reqest() end"), "E0312 the global function `reqest` is no hook\n");
+    assert_eq!(mistakes("local a = 1"), "E0312 the script of `test` speaks at no hook\n");
+    let failed = request(&policy("function request(exchange)\n  error('broken')\nend")).unwrap_err();
+    assert_eq!(failed, "policy_failed: test.lua:2: broken");
+    let away = request(&policy("function request(exchange)\n  return exchange.request.path\nend")).unwrap_err();
+    assert!(away.starts_with("policy_failed: test.lua:2: `exchange.request.path` at `request`: the request is not here; it is at `route`, "), "{away}");
+}
+
+#[test]
+fn a_loop_ends_and_the_vm_goes_on() {
+    let loops = policy(
+        "n = 0 function request() n += 1 if n == 1 then pcall(function() while true do end end) while true do end end return answer(200 + n) end",
+    );
+    let failed = request(&loops).unwrap_err();
+    assert!(failed.contains("50 ms of CPU time"), "{failed}");
+    assert!(matches!(request(&loops), Ok(Verdict::Answer(answer)) if answer.status == 202));
+}
+
+#[test]
+fn memory_ends_and_the_vm_is_replaced() {
+    let greedy = policy(
+        "n = 0 function request() n += 1 if n == 2 then local t = {} pcall(function() while true do t[#t + 1] = string.rep('x', 1e6) end end) end return answer(200 + n) end",
+    );
+    assert!(matches!(request(&greedy), Ok(Verdict::Answer(answer)) if answer.status == 201));
+    let failed = request(&greedy).unwrap_err();
+    assert!(failed.contains("memory"), "{failed}");
+    assert!(matches!(request(&greedy), Ok(Verdict::Answer(answer)) if answer.status == 201));
+}
