@@ -38,6 +38,7 @@ mod policies;
 mod pooling;
 mod reload;
 mod reparse;
+mod shared;
 mod soak;
 mod storm;
 mod strict_responses;
