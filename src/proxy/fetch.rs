@@ -87,12 +87,7 @@ impl Reach for Outbound {
     }
 
     fn find(&self, name: &str) -> Option<UpstreamId> {
-<<<<<<< HEAD
         self.generations().into_iter().flatten().find_map(|generation| generation.snapshot.find_upstream(name))
-=======
-        let current = || self.parts.current.borrow().clone();
-        self.generation.clone().or_else(current)?.snapshot.find_upstream(name)
->>>>>>> main
     }
 }
 

@@ -189,14 +189,10 @@ impl Worker {
 
     async fn prepare(&self, snapshot: &Arc<Snapshot>) -> Result<(), crate::config::diagnostic::Diagnostic> {
         let generation = Generation::new(snapshot, &self.facts, &self.own)?;
-<<<<<<< HEAD
         *self.parts.loading.borrow_mut() = Some(generation.clone());
         let loaded = generation.load().await;
         drop(self.parts.loading.take());
         loaded?;
-=======
-        generation.load().await?;
->>>>>>> main
         *self.prepared.borrow_mut() = Some(generation);
         Ok(())
     }
