@@ -44,6 +44,14 @@ impl Outbound {
         Self { parts, generation: None, drain, depth: 0 }
     }
 
+    /// By which it may go, the first that knows the upstream.
+    fn generations(&self) -> [Option<Rc<Generation>>; 2] {
+        match &self.generation {
+            Some(generation) => [Some(generation.clone()), None],
+            None => [self.parts.current.borrow().clone(), self.parts.loading.borrow().clone()],
+        }
+    }
+
     /// For an exchange, which stays with its generation.
     pub(super) fn of(exchange: &Exchange) -> Self {
         Self {
@@ -57,11 +65,13 @@ impl Outbound {
 
 impl Reach for Outbound {
     fn fetch(&self, fetch: Box<Fetch>) -> Local<Result<Fetched, Failure>> {
-        let generation = self.generation.clone().or_else(|| self.parts.current.borrow().clone());
-        let Some(generation) = generation else { return failed(Failure::new(Reason::NoUpstream)) };
         if self.depth >= FETCH_DEPTH_MAX {
             return failed(Failure::with(Reason::LoopDetected, "fetches that lead to each other"));
         }
+        let knows = |generation: &Rc<Generation>| generation.upstream(fetch.upstream).is_some();
+        let Some(generation) = self.generations().into_iter().flatten().find(knows) else {
+            return failed(Failure::new(Reason::NoUpstream));
+        };
         match begin(&self.parts, generation, &self.drain, &fetch) {
             Ok((mut exchange, _other_end)) => {
                 exchange.rare_mut().depth = self.depth + 1;
@@ -77,8 +87,7 @@ impl Reach for Outbound {
     }
 
     fn find(&self, name: &str) -> Option<UpstreamId> {
-        let current = || self.parts.current.borrow().clone();
-        self.generation.clone().or_else(current)?.snapshot.find_upstream(name)
+        self.generations().into_iter().flatten().find_map(|generation| generation.snapshot.find_upstream(name))
     }
 }
 

@@ -293,6 +293,7 @@ mod tests {
                 metrics: Metrics::new(1).worker(0),
                 log: RefCell::new(None),
                 current: RefCell::new(None),
+                loading: RefCell::new(None),
                 looking: Rc::new(()),
             });
             let seen = Rc::new(RefCell::new(Vec::new()));

@@ -51,6 +51,8 @@ pub struct Parts {
     pub log: RefCell<Option<AccessLog>>,
     /// The generation that runs. Policies may hold the way back to it: whoever ends the worker empties this.
     pub current: RefCell<Option<Rc<Generation>>>,
+    /// The one whose policies load, so that they reach what only it knows.
+    pub loading: RefCell<Option<Rc<Generation>>>,
     /// Held once more by each `log` hook that waits.
     pub looking: Rc<()>,
 }

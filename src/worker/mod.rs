@@ -131,6 +131,7 @@ impl Worker {
             metrics: birth.metrics.worker(birth.number),
             log: RefCell::new(None),
             current: RefCell::new(None),
+            loading: RefCell::new(None),
             looking: Rc::new(()),
         };
         let (parts, drain) = (Rc::new(parts), Drain::new());
@@ -188,7 +189,10 @@ impl Worker {
 
     async fn prepare(&self, snapshot: &Arc<Snapshot>) -> Result<(), crate::config::diagnostic::Diagnostic> {
         let generation = Generation::new(snapshot, &self.facts, &self.own)?;
-        generation.load().await?;
+        *self.parts.loading.borrow_mut() = Some(generation.clone());
+        let loaded = generation.load().await;
+        drop(self.parts.loading.take());
+        loaded?;
         *self.prepared.borrow_mut() = Some(generation);
         Ok(())
     }
