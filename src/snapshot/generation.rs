@@ -182,11 +182,7 @@ impl Generation {
     }
 }
 
-fn sit(
-    place: &Place,
-    worker: &WorkerParts,
-    policies: &RefCell<Vec<Made>>,
-) -> Result<Sitting, Diagnostic> {
+fn sit(place: &Place, worker: &WorkerParts, policies: &RefCell<Vec<Made>>) -> Result<Sitting, Diagnostic> {
     let policy: Rc<dyn Policy> = place.recipe.instantiate(worker)?;
     policies.borrow_mut().push((policy.clone(), place.recipe.clone()));
     Ok((Seat { policy, name: place.name.clone(), observe: place.observe }, place.when.clone()))
