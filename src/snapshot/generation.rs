@@ -71,13 +71,14 @@ struct Alive(Arc<std::sync::atomic::AtomicUsize>);
 // === impl Generation ===
 
 impl Generation {
-    /// Brings a snapshot to life.
-    pub fn new(snapshot: &Arc<Snapshot>, worker: &WorkerParts) -> Result<Rc<Self>, Diagnostic> {
+    /// Brings a snapshot to life. `own`: policies that stand before those of the file.
+    pub fn new(snapshot: &Arc<Snapshot>, worker: &WorkerParts, own: &[Seat]) -> Result<Rc<Self>, Diagnostic> {
         let policies = RefCell::new(Vec::new());
         let seats = |places: &[Place]| -> Result<Vec<Sitting>, Diagnostic> {
             places.iter().map(|place| sit(place, worker, &policies)).collect()
         };
-        let file = seats(&snapshot.file)?;
+        let mut file: Vec<Sitting> = own.iter().map(|seat| (seat.clone(), None)).collect();
+        file.extend(seats(&snapshot.file)?);
         let mut fronts = Vec::new();
         for places in &snapshot.listeners {
             let mut front = file.clone();
