@@ -39,6 +39,7 @@ mod policies;
 mod pooling;
 mod reload;
 mod reparse;
+mod scripts;
 mod shared;
 mod soak;
 mod storm;
