@@ -35,9 +35,9 @@
 //! | 6 | [`upstream`], [`listen`], [`relay`] | mechanism: endpoints and pools, doors, bytes both ways |
 //! | 5 | [`policy`] | the built-in policies |
 //! | 4 | [`hook`] | when policies speak, what they see, what they may say |
-//! | 3 | [`config`], [`share`] | what was written, and what it means; what all workers share and no reload replaces |
-//! | 2 | [`wire`] | TCP, unix sockets, memory, TLS; buffers; HTTP/1.1 and HTTP/2 over them, for both sides |
-//! | 1 | [`http`], [`observe`] | the RFCs' rules as pure functions; logs and metrics |
+//! | 3 | [`config`] | what was written, and what it means |
+//! | 2 | [`wire`], [`share`] | TCP, unix sockets, memory, TLS; buffers; HTTP/1.1 and HTTP/2 over them, for both sides; what all workers share |
+//! | 1 | [`http`], [`library`], [`observe`] | the RFCs' rules as pure functions; what scripts may call; logs and metrics |
 //! | 0 | [`failure`], [`clock`], [`drain`], [`tls`], and below them [`limits`] | what goes wrong, when, until when; certificates, and what TLS is told |
 //!
 //! # Where to begin reading
@@ -107,6 +107,7 @@ pub mod drain;
 pub mod failure;
 pub mod hook;
 pub mod http;
+pub mod library;
 pub mod limits;
 pub mod listen;
 pub mod lua;

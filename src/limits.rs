@@ -264,6 +264,61 @@ limits! {
     SWITCH_RETRY_MS: u64 = 5_000;
     /// Bytes of an answer of the admin socket that are read.
     RELOAD_ANSWER_BYTES: u64 = 4 * 1024 * 1024;
+    /// Bytes that one function of the library gives back at most: as much as a policy may hold by default.
+    LIBRARY_BYTES_MAX: usize = 16 * 1024 * 1024;
+    /// Bytes of a text after which its decoder comes back, so that a worker can serve others in between.
+    LIBRARY_YIELD_BYTES: usize = 64 * 1024;
+    /// Levels of arrays and objects in a JSON text; people write ten.
+    JSON_DEPTH_MAX: usize = 128;
+    /// Keys of all objects of one JSON text.
+    JSON_KEYS_MAX: usize = 500_000;
+    /// Values in one JSON text.
+    JSON_VALUES_MAX: usize = 1_000_000;
+    /// Bytes of a regular expression of a script.
+    REGEX_PATTERN_BYTES_MAX: usize = 4096;
+    /// Bytes that it may take when compiled.
+    REGEX_COMPILED_BYTES_MAX: usize = 256 * 1024;
+    /// States of a regular expression times bytes of a text, for a search cannot be interrupted: a pattern of 64 states may
+    /// be sought in 1 MiB.
+    REGEX_STEPS_MAX: usize = 64 * 1024 * 1024;
+    /// Compiled regular expressions that are kept for reuse.
+    REGEX_PATTERNS_KEPT: usize = 64;
+    /// Random bytes given at once: keys take 64.
+    RANDOM_BYTES_MAX: usize = 64 * 1024;
+    /// Bytes of a format of times.
+    TIME_FORMAT_BYTES_MAX: usize = 256;
+    /// Parameters read from one query or form.
+    QUERY_PAIRS_MAX: usize = 1_000;
+    /// Cookies read from one Cookie field.
+    COOKIES_MAX: usize = 200;
+    /// Bytes of a cookie's name and value: browsers keep 4096.
+    COOKIE_BYTES_MAX: usize = 4096;
+    /// Bytes of a signed token: more does not fit into a head.
+    JWT_BYTES_MAX: usize = 16 * 1024;
+    /// Seconds by which the clock of whoever issued a token may differ from ours.
+    JWT_LEEWAY_S: f64 = 30.0;
+    /// Keys of one JSON Web Key Set: a token that names none is tried with each.
+    JWKS_KEYS_MAX: usize = 64;
+    /// Bytes of a dictionary whose `size` is not said.
+    DICTIONARY_BYTES: usize = 16 * 1024 * 1024;
+    /// Fewest bytes a dictionary may have: some hundred counters.
+    DICTIONARY_BYTES_MIN: usize = 64 * 1024;
+    /// Parts of a dictionary that are locked one by one: workers that write at the same moment seldom meet.
+    DICTIONARY_SHARDS_MAX: usize = 64;
+    /// Bytes that each part has at least, so that a large value fits into it.
+    DICTIONARY_SHARD_BYTES_MIN: usize = 2 * 1024 * 1024;
+    /// Bytes of a dictionary's key.
+    DICTIONARY_KEY_BYTES_MAX: usize = 4 * 1024;
+    /// Bytes of a value in a dictionary: it is copied whenever it is read.
+    DICTIONARY_VALUE_BYTES_MAX: usize = 1024 * 1024;
+    /// Entries that one listing of keys looks at: a policy must not hold its worker for longer.
+    DICTIONARY_LOOKS_MAX: usize = 1_000_000;
+    /// Bytes of a table's file: it is read and indexed whenever the configuration is.
+    TABLE_BYTES_MAX: usize = 64 * 1024 * 1024;
+    /// Rows of a table.
+    TABLE_ROWS_MAX: usize = 1_000_000;
+    /// Columns of a table.
+    TABLE_COLUMNS_MAX: usize = 256;
     /// Bytes of a request's body that the admin listener or the demo's origin reads.
     REPLY_BODY_BYTES_MAX: usize = 1024 * 1024;
     /// Connections that one admin listener holds.
@@ -279,6 +334,12 @@ limits! {
     POLICY_CALLS_MAX: u32 = 8;
     /// Bytes of a body that a policy may read or make whole, decoded.
     POLICY_BODY_BYTES: usize = 1024 * 1024;
+    /// Time for checking the types of scripts; longer, and the check goes on without.
+    TYPE_CHECK_MS: u64 = 10_000;
+    /// Of the thread that checks types: the checker follows expressions by calling itself.
+    TYPE_CHECK_STACK_BYTES: usize = 64 * 1024 * 1024;
+    /// Mistakes in types that are told at once.
+    TYPE_FINDINGS_MAX: usize = 50;
     /// Lines that a call may log.
     POLICY_LOGS_MAX: u32 = 20;
     /// Percent of a worker's time over a second that a policy may use; beyond it its exchanges fail as its hooks' rows say.

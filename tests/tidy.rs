@@ -13,9 +13,9 @@ use std::path::{Path, PathBuf};
 const FLOORS: &[&[&str]] = &[
     &["limits"],
     &["failure", "clock", "drain", "tls"],
-    &["http", "observe"],
-    &["wire"],
-    &["config", "share"],
+    &["http", "observe", "library"],
+    &["wire", "share"],
+    &["config"],
     &["hook"],
     &["policy", "lua", "wasm"],
     &["cache", "upstream", "listen", "relay"],
@@ -67,6 +67,7 @@ const LOCKS: &[(&str, &str)] = &[
     ("upstream/directory.rs", "names and endpoint lists; a worker locks only when a list's version has changed"),
     ("config/files.rs", "what a configuration was read from; taken while one is loaded, and at no other time"),
     ("share/addresses.rs", "connections by client address; one look per connection, only where that is limited"),
+    ("share/dictionary/mod.rs", "shared dictionaries; each operation is one short step in one of many parts"),
 ];
 
 /// Files that read the time, each with its reason.

@@ -37,7 +37,11 @@ codes! {
     CHAIN_TOO_LONG = "E0207", "More policies in one chain than there are seats.";
     NO_LISTENER = "E0208", "No listener: nothing could ever arrive.";
     BAD_CERTIFICATE = "E0209", "A certificate, key, CA bundle or OCSP response that cannot be used.";
+    BAD_TABLE = "E0210", "A table's file that cannot be read as its kind.";
     UNUSED = "W0301", "Something is defined that nothing uses.";
     DOUBTFUL = "W0302", "Something that works but is hardly meant.";
+    SCRIPT_TYPES = "E0314", "A `--!strict` script uses a value as something that it is not.";
+    DOUBTFUL_TYPES = "W0305", "A script uses a value as something that it is not; `gatewright check` alone says so.";
+    TYPES_UNCHECKED = "W0306", "The types of scripts could not be checked.";
     EXPIRES = "W0303", "A certificate that is not valid yet, or not for long.";
 }

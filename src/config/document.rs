@@ -4,6 +4,7 @@
 //! mistake in one entry leaves the others readable, so that all mistakes are told together.
 
 mod buffer;
+mod data;
 mod tls;
 
 use std::borrow::Cow;
@@ -19,6 +20,7 @@ use super::units::{Period, Size};
 use crate::limits;
 
 pub use buffer::Buffer;
+pub use data::{DictionaryTable, TableFile, TableKind};
 pub use tls::{CertificateFiles, ClientCertificate, Demand, ListenerTls, UpstreamTlsTable};
 
 /// A Gatewright configuration.
@@ -58,6 +60,12 @@ pub struct Document {
     /// Secrets by name, kept by reference only.
     #[serde(default)]
     pub secrets: Entries<SecretTable>,
+    /// Dictionaries by name: what policies keep, shared by workers.
+    #[serde(default)]
+    pub dictionaries: Entries<DictionaryTable>,
+    /// Tables by name: read-only data that policies look up.
+    #[serde(default)]
+    pub tables: Entries<TableFile>,
     /// Policies by name; one key says which kind.
     #[serde(default)]
     pub policies: Entries<Policy>,
@@ -79,6 +87,8 @@ pub enum Noun {
     Upstream,
     Policy,
     Secret,
+    Dictionary,
+    Table,
 }
 
 /// The version of the file format: there is one.
@@ -434,6 +444,8 @@ impl Noun {
             Self::Upstream => "upstream",
             Self::Policy => "policy",
             Self::Secret => "secret",
+            Self::Dictionary => "dictionary",
+            Self::Table => "table",
         }
     }
 }

@@ -24,11 +24,13 @@ const KEYS: &[&str] = &[
     "listeners",
     "upstreams",
     "secrets",
+    "dictionaries",
+    "tables",
     "policies",
     "routes",
     "failure_pages",
 ];
-const KEYS_LATER: &[&str] = &["dictionaries", "tables", "defaults"];
+const KEYS_LATER: &[&str] = &["defaults"];
 
 // === impl Document ===
 
@@ -79,6 +81,8 @@ impl Document {
             "upstreams" => names(&mut self.upstreams, Noun::Upstream, declared, entry, found),
             "policies" => names(&mut self.policies, Noun::Policy, declared, entry, found),
             "secrets" => names(&mut self.secrets, Noun::Secret, declared, entry, found),
+            "dictionaries" => names(&mut self.dictionaries, Noun::Dictionary, declared, entry, found),
+            "tables" => names(&mut self.tables, Noun::Table, declared, entry, found),
             "failure_pages" => {
                 let pages: Option<Pages> = keep(read_entry(entry), found);
                 self.failure_pages.0.extend(pages.into_iter().flat_map(|pages| pages.0));

@@ -17,6 +17,7 @@ use super::diagnostic::Span;
 use super::options::Options;
 use crate::http;
 use crate::limits::CLIENT_RATE_MIN;
+use crate::share::table::Table;
 use crate::tls;
 use crate::wire::{Address, proxy_header};
 
@@ -38,7 +39,11 @@ pub struct Plan {
     pub failure_pages: Vec<FailurePage>,
     /// Secrets by name, already read. Their `Debug` is redacted.
     pub secrets: BTreeMap<String, Secret>,
-    /// Every file that took part: the main file, includes, failure pages, secrets. Watched for changes.
+    /// Dictionaries by name, with their bytes.
+    pub dictionaries: Vec<(String, usize)>,
+    /// Tables by name, read and indexed.
+    pub tables: Vec<(String, Arc<Table>)>,
+    /// Every file that took part: the main file, includes, failure pages, secrets, tables. Watched for changes.
     pub inputs: Vec<PathBuf>,
 }
 

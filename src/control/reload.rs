@@ -29,6 +29,7 @@ use crate::observe::steering::Steering;
 use crate::share::addresses::Addresses;
 use crate::snapshot::Snapshot;
 use crate::snapshot::compile::{self, Ids};
+use crate::snapshot::shared::Shared;
 use crate::upstream::directory::Directory;
 use crate::upstream::resolve;
 use crate::wire::Address;
@@ -159,6 +160,12 @@ impl Control {
         self.current.as_ref().map(|snapshot| &snapshot.plan)
     }
 
+    /// The dictionaries and tables of the snapshot that runs.
+    #[must_use]
+    pub fn shared(&self) -> Option<&Shared> {
+        self.current.as_ref().map(|snapshot| &snapshot.shared)
+    }
+
     /// The address a listener was really bound to.
     #[must_use]
     pub fn address(&self, listener: &str) -> Option<Address> {
@@ -243,6 +250,7 @@ impl Control {
         let (log, sink) = log;
         self.resolve(plan).await;
         self.ids.directory.apply(&plan.upstreams);
+        snapshot.shared.resize(plan);
         self.count(plan);
         self.commit(&snapshot, &mut sockets, &log).await;
         if let LogPlan::Replace(_) = &log {

@@ -5,7 +5,10 @@
 //! `raw/`, but for the string hash that Luau calls.
 
 mod bind;
+#[cfg(feature = "types")]
+mod checking;
 mod compile;
+mod definitions;
 mod hash;
 mod options;
 mod policy;
@@ -22,6 +25,9 @@ use crate::config::diagnostic::Diagnostic;
 use crate::config::plan;
 use crate::hook::{HookSet, Policy, Recipe, WorkerParts};
 
+#[cfg(feature = "types")]
+pub use checking::check_scripts;
+pub use definitions::definitions;
 pub use options::Secrets;
 
 use compile::Program;

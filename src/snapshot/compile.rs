@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
+use super::shared::Shared;
 use crate::config::diagnostic::{Diagnostic, Span};
 use crate::config::plan::{self, Balance, PathPattern, Plan, Protocol, Use};
 use crate::hook::{Recipe, RouteId, UpstreamId};
@@ -14,6 +15,7 @@ use crate::policy::catalogue;
 use crate::policy::routing::matching::Matcher;
 use crate::policy::routing::table::{BadRoute, RouteTable};
 use crate::policy::{self, Secrets};
+use crate::share::dictionary::Dictionaries;
 use crate::tls::client::{Dial, H1, H2};
 use crate::tls::server::{Terms, Wanted};
 use crate::tls::{self, Mistake};
@@ -25,6 +27,8 @@ pub struct Snapshot {
     pub number: u64,
     pub plan: Arc<Plan>,
     pub table: Arc<RouteTable>,
+    /// Dictionaries and tables by name.
+    pub shared: Shared,
     /// By the listener's place in the plan.
     pub tls: Vec<Option<Arc<Terms>>>,
     pub(super) file: Vec<Place>,
@@ -65,6 +69,8 @@ pub(super) struct CompiledUpstream {
 /// What gives out ids, for the life of the process: the same name is the same id in every generation.
 pub struct Ids {
     pub directory: Arc<Directory>,
+    /// The dictionaries that snapshots use.
+    pub dictionaries: Arc<Dictionaries>,
     routes: Names,
     listeners: Names,
     /// Ticket keys, and what endpoints gave.
@@ -82,6 +88,7 @@ struct Names {
 /// Compiles a plan; every mistake that only a policy can find is reported together.
 pub fn compile(plan: Arc<Plan>, number: u64, ids: &mut Ids) -> Result<Arc<Snapshot>, Vec<Diagnostic>> {
     let mut found = Vec::new();
+    let shared = Shared::open(&plan, &ids.dictionaries);
     let secrets = &Secrets::new(plan.secrets.clone());
     let mut places = |uses: &[Use]| compile_places(uses, secrets, &plan.secrets, &mut found);
     let file = places(&plan.chain);
@@ -130,6 +137,7 @@ pub fn compile(plan: Arc<Plan>, number: u64, ids: &mut Ids) -> Result<Arc<Snapsh
         number,
         plan,
         table,
+        shared,
         tls,
         file,
         listeners,
@@ -235,6 +243,7 @@ impl Ids {
     pub fn new(directory: Arc<Directory>) -> Self {
         Self {
             directory,
+            dictionaries: Dictionaries::new(),
             routes: Names::default(),
             listeners: Names::default(),
             tls: tls::Kept::default(),

@@ -4,6 +4,7 @@
 pub mod compile;
 pub mod explain;
 pub mod generation;
+pub mod shared;
 
 pub use compile::Snapshot;
 pub use generation::{Generation, Lane, RouteAlive, UpstreamAlive};

@@ -19,6 +19,13 @@ pub(crate) fn dump(plan: &Plan) -> String {
     for (name, secret) in &plan.secrets {
         let _ = writeln!(out, "secret {name} {secret:?} of {} bytes", secret.0.len());
     }
+    for (name, size) in &plan.dictionaries {
+        let _ = writeln!(out, "dictionary {name} of {size} bytes");
+    }
+    for (name, table) in &plan.tables {
+        let columns: Vec<_> = table.columns().iter().map(|name| String::from_utf8_lossy(name)).collect();
+        let _ = writeln!(out, "table {name}: {} rows as {}, columns {columns:?}", table.len(), table.kind().label());
+    }
     for listener in &plan.listeners {
         let rules = &listener.rules;
         let _ = writeln!(out, "listener {} {}", listener.name, listener.bind);

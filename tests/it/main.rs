@@ -35,6 +35,7 @@ mod policies;
 mod pooling;
 mod reload;
 mod reparse;
+mod shared;
 mod soak;
 mod storm;
 mod strict_responses;

@@ -21,6 +21,8 @@ const VALUES: &[(&str, &str)] = &[
     ("admin", "{ bind: \"127.0.0.1:9901\", socket: gatewright.sock }"),
     ("admin.bind", "\"127.0.0.1:9901\""),
     ("admin.socket", "gatewright.sock"),
+    ("dictionaries", "{ counters: { size: 64MiB } }"),
+    ("dictionaries.NAME.size", "64MiB"),
     ("failure_pages", "{ 404: lost.html, 5xx: sorry.html }"),
     ("include", "[\"sites/*.yaml\"]"),
     ("listeners", "{ web: { bind: 8080 } }"),
@@ -103,6 +105,9 @@ const VALUES: &[(&str, &str)] = &[
     ("routes[].use", "[office]"),
     ("secrets", "{ api-key: { file: api-key.txt } }"),
     ("state_dir", "/var/lib/gatewright"),
+    ("tables", "{ networks: { file: networks.csv, kind: cidr } }"),
+    ("tables.NAME.file", "networks.csv"),
+    ("tables.NAME.kind", "cidr"),
     ("upstreams", "{ shop: { endpoints: [\"10.0.1.5:8080\"] }, next: { endpoints: [\"10.0.1.6:8080\"] } }"),
     ("upstreams.NAME.balance", "least_request"),
     ("upstreams.NAME.endpoints", "[\"10.0.1.5:8080\", \"shop.internal:8080\", \"unix:/run/shop.sock\"]"),
@@ -157,9 +162,13 @@ pub(crate) fn all_pass() {
     // The least that is a good OCSP response.
     std::fs::write(dir.path().join("site.ocsp"), [0x30, 4, 0x0a, 1, 0, 1]).expect("a file");
     std::fs::create_dir(dir.path().join("sites")).expect("a folder");
-    for (file, content) in
-        [("lost.html", "lost"), ("sorry.html", "sorry"), ("api-key.txt", "key"), ("sites/a.yaml", "version: 1\n")]
-    {
+    for (file, content) in [
+        ("lost.html", "lost"),
+        ("sorry.html", "sorry"),
+        ("api-key.txt", "key"),
+        ("networks.csv", "network,place\n10.0.0.0/8,inside\n"),
+        ("sites/a.yaml", "version: 1\n"),
+    ] {
         std::fs::write(dir.path().join(file), content).expect("a file");
     }
     let mut wrong = Vec::new();
@@ -207,6 +216,9 @@ fn around(path: &str) -> Value {
     }
     if matches!(path, "upstreams.NAME.tls.certificate" | "upstreams.NAME.tls.key") {
         whole["upstreams"]["shop"]["tls"] = json!({ "certificate": "site.pem", "key": "site.key" });
+    }
+    if within("tables.NAME.") {
+        whole["tables"]["networks"] = json!({ "file": "networks.csv", "kind": "csv" });
     }
     if within("use[].") {
         whole["use"] = json!([{ "policy": "office" }]);

@@ -4,6 +4,7 @@
 //! dialled.
 
 mod chain;
+mod data;
 mod listener;
 mod matching;
 mod page;
@@ -105,6 +106,8 @@ impl<'a> Check<'a> {
     fn run(&mut self) {
         self.process();
         self.secrets();
+        self.dictionaries();
+        self.tables();
         self.policies();
         self.listeners();
         self.upstreams();
@@ -308,6 +311,8 @@ const fn plural(noun: Noun) -> &'static str {
         Noun::Upstream => "upstreams",
         Noun::Policy => "policies",
         Noun::Secret => "secrets",
+        Noun::Dictionary => "dictionaries",
+        Noun::Table => "tables",
     }
 }
 
