@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use luau_analysis::{
     DefinitionEnvironment, FileResolver, Frontend, FrontendOptions, ModuleName, NullConfigResolver, SourceCode,
-    SourceCodeType, TypeError, diagnostics::TypeErrorData,
+    SourceCodeType,
+    diagnostics::{TypeError, TypeErrorData},
 };
 
 use super::compile::place;
