@@ -356,6 +356,12 @@ limits! {
     LUA_LOG_LINE_BYTES_MAX: usize = 4 * 1024;
     /// Values in one piece of plain data that a script hands over.
     PLAIN_ITEMS_MAX: usize = 10_000;
+    /// Pieces of detached work of one VM that run at once.
+    LUA_DETACHED_MAX: usize = 64;
+    /// Timers of one script.
+    LUA_TIMERS_MAX: usize = 64;
+    /// Percent by which a timer may run late, at random, so that many do not run at once.
+    TIMER_JITTER_PERCENT: u32 = 5;
     /// Milliseconds between two looks of the watchdog at running calls.
     WATCHDOG_TICK_MS: u64 = 1;
     /// The same while no script has run since the last look.

@@ -51,6 +51,18 @@ impl Node {
         }
     }
 
+    /// Every `{ secret: NAME }` in it.
+    pub fn each_secret<'a>(&'a self, see: &mut dyn FnMut(&'a str)) {
+        match &self.value {
+            Value::Table(entries) => match entries.as_slice() {
+                [Entry { key, value: Self { value: Value::String(name), .. }, .. }] if key == "secret" => see(name),
+                entries => entries.iter().for_each(|entry| entry.value.each_secret(see)),
+            },
+            Value::List(items) => items.iter().for_each(|item| item.each_secret(see)),
+            _ => {}
+        }
+    }
+
     /// Whether it is a table, or nothing at all, which is an empty one.
     #[must_use]
     pub fn is_table(&self) -> bool {

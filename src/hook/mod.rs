@@ -1,5 +1,6 @@
 //! The one surface for built-in policies, Lua and Wasm: when policies speak, what they may see, what they may say.
 
+mod alive;
 pub mod budget;
 pub mod chain;
 mod data;
@@ -15,6 +16,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
 
+pub use alive::Alive;
 pub use chain::{Chain, Seat};
 pub use data::{Identity, Plain};
 pub use facts::{
@@ -48,6 +50,12 @@ pub struct CertificateId(pub u32);
 pub trait Recipe: Send + Sync {
     /// Brings the policy to life on one worker.
     fn instantiate(&self, worker: &WorkerParts) -> Result<Rc<dyn Policy>, Diagnostic>;
+
+    /// A failure of its `load`, shown where it was written.
+    fn diagnostic(&self, failure: &Failure) -> Option<Diagnostic> {
+        let _ = failure;
+        None
+    }
 }
 
 /// What a policy gets of its worker.
@@ -82,6 +90,14 @@ pub trait Policy {
     }
 
     fn call<'a>(&'a self, hook: Hook, view: &'a mut dyn View) -> Step<'a>;
+
+    /// What has to be done before it is called, once, beside the running generation; `None`: nothing.
+    fn load(&self) -> Option<Local<Result<(), Failure>>> {
+        None
+    }
+
+    /// Its generation runs from here on: it is the one of its name.
+    fn committed(&self) {}
 }
 
 /// How a policy wants the body of a message.

@@ -90,6 +90,12 @@ pub type Local<T> = Pin<Box<dyn Future<Output = T>>>;
 pub trait Reach {
     /// Makes a request; every failure comes back as one, and is nobody else's.
     fn fetch(&self, fetch: Box<Fetch>) -> Local<Result<Fetched, Failure>>;
+
+    /// An upstream by its name, whoever may reach it.
+    fn find(&self, name: &str) -> Option<UpstreamId> {
+        let _ = name;
+        None
+    }
 }
 
 /// The way to nowhere: for a place without upstreams.

@@ -24,6 +24,10 @@ pub(super) struct Program {
     pub(super) waits: bool,
     pub(super) limits: Limits,
     pub(super) grants: plan::Grants,
+    /// Of everything that makes it what it is: the same, and its VM may stay.
+    pub(super) fingerprint: u128,
+    /// To show where it failed.
+    script: Arc<plan::Script>,
 }
 
 /// One text, compiled.
@@ -77,8 +81,38 @@ pub(super) fn compile(written: &plan::Program, secrets: &options::Secrets) -> Re
         waits: texts().any(|source| WAITING.iter().any(|word| has_word(&source.text, word))),
         limits: Limits::new(&written.limits),
         grants: written.grants.clone(),
+        fingerprint: fingerprint(written, secrets),
+        script: written.script.clone(),
     };
     finish(program, written)
+}
+
+/// SHA-256, cut: two programs with the same one are the same.
+fn fingerprint(written: &plan::Program, secrets: &options::Secrets) -> u128 {
+    let script = &*written.script;
+    let mut digest = aws_lc_rs::digest::Context::new(&aws_lc_rs::digest::SHA256);
+    let mut part = |bytes: &[u8]| {
+        digest.update(&bytes.len().to_le_bytes());
+        digest.update(bytes);
+    };
+    part(env!("CARGO_PKG_VERSION").as_bytes());
+    part(script.policy.as_bytes());
+    for (name, source) in std::iter::once((&script.main.name, &script.main))
+        .chain(script.modules.iter().map(|(name, source)| (name, source)))
+    {
+        part(name.as_bytes());
+        part(source.name.as_bytes());
+        part(source.text.as_bytes());
+    }
+    part(&written.with.fingerprint().to_le_bytes());
+    written.with.node().each_secret(&mut |name| {
+        if let Some(secret) = secrets.get(name) {
+            part(&secret.0);
+        }
+    });
+    part(format!("{:?} {:?}", written.limits, written.grants).as_bytes());
+    let digest = digest.finish();
+    digest.as_ref().iter().take(16).fold(0, |sum, byte| sum << 8 | u128::from(*byte))
 }
 
 /// Runs the top level, and looks at what it has left.
@@ -172,6 +206,12 @@ fn has_word(text: &str, word: &str) -> bool {
 // === impl Program ===
 
 impl Program {
+    /// A failure at Prepare, shown where it happened.
+    pub(super) fn diagnostic(&self, failure: &crate::failure::Failure) -> Diagnostic {
+        let text = failure.detail().map_or_else(|| failure.to_string(), str::to_owned);
+        failed(&self.script, &text)
+    }
+
     pub(super) fn module(&self, name: &[u8]) -> Option<&Unit> {
         self.modules.iter().find(|(known, _)| known.as_bytes() == name).map(|(_, unit)| unit)
     }

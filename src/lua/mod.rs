@@ -10,6 +10,7 @@ mod checking;
 mod compile;
 mod definitions;
 mod hash;
+mod life;
 mod options;
 mod policy;
 mod raw;
@@ -23,6 +24,7 @@ use std::sync::Arc;
 
 use crate::config::diagnostic::Diagnostic;
 use crate::config::plan;
+use crate::failure::Failure;
 use crate::hook::{HookSet, Policy, Recipe, WorkerParts};
 
 #[cfg(feature = "types")]
@@ -31,7 +33,6 @@ pub use definitions::definitions;
 pub use options::Secrets;
 
 use compile::Program;
-use policy::LuaPolicy;
 
 /// A compiled script.
 struct Script(Arc<Program>);
@@ -44,9 +45,11 @@ pub fn recipe(written: &plan::Program, secrets: &Secrets) -> Result<(Arc<dyn Rec
 }
 
 impl Recipe for Script {
-    fn instantiate(&self, _: &WorkerParts) -> Result<Rc<dyn Policy>, Diagnostic> {
-        let policy = LuaPolicy::new(self.0.clone());
-        policy.vm().map_err(|failure| Diagnostic::error("E0311", failure.to_string()))?;
-        Ok(Rc::new(policy))
+    fn instantiate(&self, worker: &WorkerParts) -> Result<Rc<dyn Policy>, Diagnostic> {
+        Ok(life::settle(&self.0, worker).map_err(|failure| self.0.diagnostic(&failure))?)
+    }
+
+    fn diagnostic(&self, failure: &Failure) -> Option<Diagnostic> {
+        Some(self.0.diagnostic(failure))
     }
 }

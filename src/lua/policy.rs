@@ -1,30 +1,51 @@
 //! A Lua policy alive on one worker: one VM, made when it is first needed and replaced when it has met a limit.
 
-use std::cell::RefCell;
-use std::rc::Rc;
+use std::cell::{Cell, RefCell};
+use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::task::Poll;
 
 use super::bind::{self, Noun};
 use super::compile::Program;
+use super::life;
 use super::raw::Raise;
 use super::vm::{Call, Progress, Vm, Wait, policy_failed, poll_all};
 use crate::clock::{self, Alarm};
 use crate::failure::Failure;
 use crate::hook::table::Wait as MayWait;
-use crate::hook::{Hook, HookSet, Outcome, Policy, Redeemed, Step, Ticket, View};
+use crate::hook::{Hook, HookSet, Local, Outcome, Policy, Reach, Redeemed, Step, Ticket, View, WorkerParts};
 
 /// The policy.
 pub(super) struct LuaPolicy {
-    program: Arc<Program>,
+    pub(super) program: Arc<Program>,
     vm: RefCell<Option<Rc<Vm>>>,
+    pub(super) reach: Rc<dyn Reach>,
+    /// On the first worker: what runs once per process runs there.
+    pub(super) is_first: bool,
+    /// The one of this name that runs, until `load` has asked it what it hands over.
+    pub(super) before: RefCell<Option<Rc<LuaPolicy>>>,
+    loaded: Cell<bool>,
+    own: Weak<Self>,
 }
 
 // === impl LuaPolicy ===
 
 impl LuaPolicy {
-    pub(super) fn new(program: Arc<Program>) -> Self {
-        Self { program, vm: RefCell::new(None) }
+    pub(super) fn new(program: Arc<Program>, worker: &WorkerParts, before: Option<Rc<Self>>) -> Rc<Self> {
+        Rc::new_cyclic(|own| Self {
+            program,
+            vm: RefCell::new(None),
+            reach: worker.reach.clone(),
+            is_first: worker.number == 0,
+            before: RefCell::new(before),
+            loaded: Cell::new(false),
+            own: own.clone(),
+        })
+    }
+
+    /// The VM, if it lives and is sound.
+    pub(super) fn running(&self) -> Option<Rc<Vm>> {
+        self.vm.borrow().clone().filter(|vm| !vm.spent.get())
     }
 
     /// The VM, made now if there is none.
@@ -33,7 +54,9 @@ impl LuaPolicy {
             return Ok(vm.clone());
         }
         let vm = Vm::new(&self.program).map_err(policy_failed)?;
-        *self.vm.borrow_mut() = Some(vm.clone());
+        if self.vm.replace(Some(vm.clone())).is_some() {
+            life::load_again(self, &vm)?;
+        }
         Ok(vm)
     }
 
@@ -42,8 +65,33 @@ impl LuaPolicy {
         let arguments = arguments(hook);
         let mut call = Call::new(&vm, hook, arguments);
         match call.resume(view, arguments.len() as i32, false)? {
-            Progress::Returned => Ok(Step::Now(verdict(&call, view))),
-            Progress::Waits(wait) => Ok(Step::Later(Box::pin(go_on(call, wait, view)))),
+            Progress::Returned => {
+                let verdict = verdict(&call, view);
+                if !vm.detached.borrow().is_empty() {
+                    life::set_off(&vm, &self.reach);
+                }
+                Ok(Step::Now(verdict))
+            }
+            Progress::Waits(wait) => Ok(Step::Later(Box::pin(self.go_on_with(call, wait, view)))),
+        }
+    }
+}
+
+impl LuaPolicy {
+    async fn go_on_with(&self, call: Call, wait: Wait, view: &mut dyn View) -> Outcome {
+        let vm = call.vm.clone();
+        let outcome = go_on(call, wait, view).await;
+        if !vm.detached.borrow().is_empty() {
+            life::set_off(&vm, &self.reach);
+        }
+        outcome
+    }
+}
+
+impl Drop for LuaPolicy {
+    fn drop(&mut self) {
+        if let Some(vm) = self.vm.take() {
+            life::unload(&vm, self.reach.clone());
         }
     }
 }
@@ -63,18 +111,22 @@ fn verdict(call: &Call, view: &dyn View) -> Outcome {
 }
 
 /// Waits and resumes until the hook has returned.
-async fn go_on(mut call: Call, mut wait: Wait, view: &mut dyn View) -> Outcome {
-    let until = clock::now().saturating_add(call.vm.program.limits.wait_ms);
-    let alarm = Alarm::new();
+pub(super) async fn go_on(mut call: Call, mut wait: Wait, view: &mut dyn View) -> Outcome {
     loop {
-        let redeemed = redeem(&wait.tickets, view, &alarm, until).await?;
-        let vm = call.vm.clone();
-        let results = vm.lua.as_host(|| wait.push(&call.frame(), redeemed))?;
-        match call.resume(view, results, true)? {
+        match once_more(&mut call, wait, view).await? {
             Progress::Returned => return verdict(&call, view),
             Progress::Waits(next) => wait = next,
         }
     }
+}
+
+/// Waits and resumes once.
+pub(super) async fn once_more(call: &mut Call, wait: Wait, view: &mut dyn View) -> Result<Progress, Failure> {
+    let until = *call.until.get_or_insert_with(|| clock::now().saturating_add(call.vm.program.limits.wait_ms));
+    let redeemed = redeem(&wait.tickets, view, &Alarm::new(), until).await?;
+    let vm = call.vm.clone();
+    let results = vm.lua.as_host(|| wait.push(&call.frame(), redeemed))?;
+    call.resume(view, results, true)
 }
 
 /// Every ticket's result, in order.
@@ -113,6 +165,17 @@ impl Policy for LuaPolicy {
         match self.begin(hook, view) {
             Ok(step) => step,
             Err(failure) => Step::Now(Err(failure)),
+        }
+    }
+
+    fn load(&self) -> Option<Local<Result<(), Failure>>> {
+        let policy = self.own.upgrade().filter(|policy| !policy.loaded.replace(true))?;
+        Some(Box::pin(async move { life::load(&policy).await }))
+    }
+
+    fn committed(&self) {
+        if let Some(policy) = self.own.upgrade() {
+            life::follow(&policy);
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Scripts without a proxy: what the engine makes of them.
 
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,7 +9,7 @@ use super::policy::LuaPolicy;
 use crate::config::diagnostic::Span;
 use crate::config::options::Options;
 use crate::config::plan::{Grants, PolicyLimits, Program, Script, Source};
-use crate::hook::{ClientFacts, Hook, Policy, Refused, Row, Step, Verdict, View};
+use crate::hook::{ClientFacts, Hook, Nowhere, Policy, Refused, Row, Step, Verdict, View, WorkerParts};
 
 /// A view of nothing.
 struct Nothing;
@@ -34,8 +35,10 @@ fn written(text: &str) -> Program {
     }
 }
 
-fn policy(text: &str) -> LuaPolicy {
-    LuaPolicy::new(compile(&written(text), &super::Secrets::new()).unwrap_or_else(|found| panic!("{found:?}")))
+fn policy(text: &str) -> Rc<LuaPolicy> {
+    let worker = WorkerParts { number: 0, workers: 1, reach: Rc::new(Nowhere) };
+    let program = compile(&written(text), &super::Secrets::new()).unwrap_or_else(|found| panic!("{found:?}"));
+    LuaPolicy::new(program, &worker, None)
 }
 
 /// What calling `request` comes to.

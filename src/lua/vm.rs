@@ -7,6 +7,7 @@ use std::task::{Context, Poll};
 
 use super::bind::{self, NOUNS, Noun};
 use super::compile::Program;
+use super::life::Timer;
 use super::raw::{Frame, Kind, Lua, Ref, Stopped, Thread, watched};
 use super::{options, sandbox};
 use crate::failure::{Failure, Reason};
@@ -25,6 +26,7 @@ pub(super) struct Vm {
     spare: RefCell<Vec<Thread>>,
     /// The script's own coroutine: its globals.
     script: Thread,
+    options: Cell<Option<Ref>>,
     /// The hook that runs, if any.
     pub(super) hook: Cell<Option<Hook>>,
     /// What the coroutine that yields waits for.
@@ -34,6 +36,10 @@ pub(super) struct Vm {
     /// Lines and requests of the call that runs.
     pub(super) log_lines: Cell<u32>,
     pub(super) calls: Cell<u32>,
+    /// What `every` has asked for, until the policy is loaded.
+    pub(super) timers: RefCell<Vec<Timer>>,
+    /// What `spawn` has asked for, until the call is over.
+    pub(super) detached: RefCell<Vec<Ref>>,
 }
 
 /// What a coroutine waits for, and how it is told.
@@ -54,6 +60,8 @@ pub(super) struct Call {
     spent_ns: u64,
     log_lines: u32,
     calls: u32,
+    /// When it has waited enough; from its first wait on.
+    pub(super) until: Option<u64>,
     running: bool,
 }
 
@@ -98,11 +106,14 @@ impl Vm {
             constants,
             spare: RefCell::default(),
             script,
+            options: Cell::new(None),
             hook: Cell::new(None),
             wait: RefCell::new(None),
             spent: Cell::new(false),
             log_lines: Cell::new(0),
             calls: Cell::new(0),
+            timers: RefCell::default(),
+            detached: RefCell::default(),
         });
         vm.run_script()?;
         Ok(vm)
@@ -137,6 +148,8 @@ impl Vm {
             frame.push_globals();
             let globals = frame.top();
             options::apply_defaults(&frame, globals);
+            frame.push_field(globals, b"options");
+            self.options.set(Some(frame.anchor()));
             for row in crate::hook::table::TABLE {
                 frame.push_field(globals, row.name.as_bytes());
                 match frame.kind(-1) {
@@ -184,6 +197,18 @@ impl Vm {
         self.constants[noun as usize]
     }
 
+    pub(super) fn function(&self, hook: Hook) -> Option<Ref> {
+        self.hooks.borrow()[hook as usize]
+    }
+
+    /// Pushes the options as the script sees them.
+    pub(super) fn push_options(&self, frame: &Frame<'_>) {
+        match self.options.get() {
+            Some(options) => frame.push_ref(options),
+            None => frame.push_nil(),
+        }
+    }
+
     fn take_thread(&self) -> Thread {
         self.spare.borrow_mut().pop().unwrap_or_else(|| self.lua.thread())
     }
@@ -222,12 +247,9 @@ impl Wait {
 impl Call {
     /// A call of a hook that the script has; its arguments are the nouns' objects.
     pub(super) fn new(vm: &Rc<Vm>, hook: Hook, arguments: &[Noun]) -> Self {
-        let thread = vm.take_thread();
+        let call = Self::of(vm, vm.function(hook).unwrap_or(Ref::NOTHING), hook);
         vm.lua.as_host(|| {
-            let frame = vm.lua.frame(thread);
-            if let Some(function) = vm.hooks.borrow()[hook as usize] {
-                frame.push_ref(function);
-            }
+            let frame = call.frame();
             for noun in arguments {
                 match vm.constants[*noun as usize] {
                     Some(constant) => frame.push_ref(constant),
@@ -235,7 +257,14 @@ impl Call {
                 }
             }
         });
-        Self { vm: vm.clone(), hook, thread, spent_ns: 0, log_lines: 0, calls: 0, running: true }
+        call
+    }
+
+    /// A call of a function, without arguments so far.
+    pub(super) fn of(vm: &Rc<Vm>, function: Ref, hook: Hook) -> Self {
+        let thread = vm.take_thread();
+        vm.lua.as_host(|| vm.lua.frame(thread).push_ref(function));
+        Self { vm: vm.clone(), hook, thread, spent_ns: 0, log_lines: 0, calls: 0, until: None, running: true }
     }
 
     /// What it returned, or yields.

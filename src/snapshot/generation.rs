@@ -1,12 +1,13 @@
 //! A snapshot alive on one worker: policies instantiated, chains laid out, everything found by a number.
 
+use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 
 use super::compile::{Place, Snapshot};
 use crate::config::diagnostic::Diagnostic;
 use crate::config::plan::{FailurePage, Protocol, StatusPattern, Timeouts};
-use crate::hook::{Chain, Policy, RouteFacts, RouteId, Seat, UpstreamId, WorkerParts};
+use crate::hook::{Chain, Policy, Recipe, RouteFacts, RouteId, Seat, UpstreamId, WorkerParts};
 use crate::http::head::Head;
 use crate::policy::routing::matching::Matcher;
 use crate::tls::client::Dial;
@@ -19,6 +20,8 @@ pub struct Generation {
     entries: Vec<Rc<Lane>>,
     routes: Vec<Option<Rc<RouteAlive>>>,
     upstreams: Vec<Option<Rc<UpstreamAlive>>>,
+    /// Every policy that sits somewhere, with what it was made from.
+    policies: Vec<Made>,
     _alive: Alive,
 }
 
@@ -59,6 +62,9 @@ pub struct UpstreamAlive {
 /// A policy in its seat, and the requests it is for.
 type Sitting = (Seat, Option<Arc<Matcher>>);
 
+/// A policy, and what it was made from.
+type Made = (Rc<dyn Policy>, Arc<dyn Recipe>);
+
 /// Counts living generations.
 struct Alive(Arc<std::sync::atomic::AtomicUsize>);
 
@@ -67,8 +73,9 @@ struct Alive(Arc<std::sync::atomic::AtomicUsize>);
 impl Generation {
     /// Brings a snapshot to life.
     pub fn new(snapshot: &Arc<Snapshot>, worker: &WorkerParts) -> Result<Rc<Self>, Diagnostic> {
+        let policies = RefCell::new(Vec::new());
         let seats = |places: &[Place]| -> Result<Vec<Sitting>, Diagnostic> {
-            places.iter().map(|place| sit(place, worker)).collect()
+            places.iter().map(|place| sit(place, worker, &policies)).collect()
         };
         let file = seats(&snapshot.file)?;
         let mut fronts = Vec::new();
@@ -110,7 +117,31 @@ impl Generation {
         }
         snapshot.living.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let alive = Alive(snapshot.living.clone());
-        Ok(Rc::new(Self { snapshot: snapshot.clone(), entries, routes, upstreams, _alive: alive }))
+        Ok(Rc::new(Self {
+            snapshot: snapshot.clone(),
+            entries,
+            routes,
+            upstreams,
+            policies: policies.into_inner(),
+            _alive: alive,
+        }))
+    }
+
+    /// Does what policies want done before they are called, one after the other.
+    pub async fn load(&self) -> Result<(), Diagnostic> {
+        for (policy, recipe) in &self.policies {
+            let Some(load) = policy.load() else { continue };
+            if let Err(failure) = load.await {
+                let unplaced = || Diagnostic::error("E0311", failure.to_string());
+                return Err(recipe.diagnostic(&failure).unwrap_or_else(unplaced));
+            }
+        }
+        Ok(())
+    }
+
+    /// It runs from here on.
+    pub fn committed(&self) {
+        self.policies.iter().for_each(|(policy, _)| policy.committed());
     }
 
     #[must_use]
@@ -151,8 +182,13 @@ impl Generation {
     }
 }
 
-fn sit(place: &Place, worker: &WorkerParts) -> Result<(Seat, Option<Arc<Matcher>>), Diagnostic> {
+fn sit(
+    place: &Place,
+    worker: &WorkerParts,
+    policies: &RefCell<Vec<Made>>,
+) -> Result<Sitting, Diagnostic> {
     let policy: Rc<dyn Policy> = place.recipe.instantiate(worker)?;
+    policies.borrow_mut().push((policy.clone(), place.recipe.clone()));
     Ok((Seat { policy, name: place.name.clone(), observe: place.observe }, place.when.clone()))
 }
 

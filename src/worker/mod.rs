@@ -154,7 +154,7 @@ impl Worker {
                 () = self.drain.ended(), if draining => None,
             };
             match message {
-                Some(Message::Prepare(snapshot, reply)) => reply.send(self.prepare(&snapshot)),
+                Some(Message::Prepare(snapshot, reply)) => reply.send(self.prepare(&snapshot).await),
                 Some(Message::Commit(number, doors, log, reply)) => {
                     self.switch_log(log);
                     self.clone().commit(number, doors).await;
@@ -183,8 +183,9 @@ impl Worker {
         }
     }
 
-    fn prepare(&self, snapshot: &Arc<Snapshot>) -> Result<(), crate::config::diagnostic::Diagnostic> {
+    async fn prepare(&self, snapshot: &Arc<Snapshot>) -> Result<(), crate::config::diagnostic::Diagnostic> {
         let generation = Generation::new(snapshot, &self.facts)?;
+        generation.load().await?;
         *self.prepared.borrow_mut() = Some(generation);
         Ok(())
     }
@@ -194,6 +195,7 @@ impl Worker {
     /// their addresses.
     async fn commit(self: Rc<Self>, number: u64, plans: Vec<DoorPlan>) {
         let Some(generation) = self.prepared.take().filter(|prepared| prepared.number() == number) else { return };
+        generation.committed();
         let before = self.current.replace(Some(generation.clone()));
         let mut kept = HashMap::new();
         let mut doors = self.doors.take();

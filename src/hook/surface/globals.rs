@@ -39,6 +39,13 @@ static VERDICTS: Noun = Noun {
             .waits()
             .about("As `exchange:fetch_all`.", "local _ = fetch_all({ { upstream = 'origin' } })"),
         Member::function("sleep", "(seconds: number)", "()").waits().about("Waits; other exchanges go on.", "sleep(0)"),
+        Member::function("every", "(seconds: number, run: () -> (), options: { once: string? }?)", "()").about(
+            "At the top level or in `load`: runs a function again and again, a little late at random, never twice at once. On \
+             the first worker alone, unless `once = \"worker\"`.",
+            "local _ = every",
+        ),
+        Member::function("spawn", "(run: () -> ())", "()")
+            .about("Runs a function after this call, without the exchange.", "spawn(function() end)"),
         Member::function("print", "(...any)", "()")
             .about("A line in the log at `info`, with policy, hook and request id.", "print('here')"),
     ],

@@ -4,12 +4,14 @@
 use std::rc::Rc;
 use std::time::Duration;
 
+use super::super::life::Timer;
 use super::super::raw::{Frame, Hosted, Kind, Raise, Returned};
 use super::super::vm::{self, Wait};
 use super::{Bound, Noun, as_text, change, function, nobody, push_constant, push_maybe, refusal, text_argument};
 use crate::failure::Failure;
-use crate::hook::{Awaited, Fetch, Fetched, Form, Redeemed, Side, Ticket, slot};
+use crate::hook::{Awaited, Fetch, Fetched, Form, Hook, Redeemed, Side, Ticket, slot};
 use crate::http::name::{FieldName, is_field_value};
+use crate::limits::{LUA_DETACHED_MAX, LUA_TIMERS_MAX};
 
 pub(super) const FETCHED: &[Bound] = &[
     Bound::field("status", |frame| of_fetched(frame, |one, frame| frame.push_number(f64::from(one.head.status())))),
@@ -24,6 +26,8 @@ pub(super) fn install(frame: &Frame<'_>) {
     function(frame, c"fetch", |frame: &Frame<'_>| fetch(frame, 1));
     function(frame, c"fetch_all", |frame: &Frame<'_>| fetch_all(frame, 1));
     function(frame, c"sleep", sleep);
+    function(frame, c"every", every);
+    function(frame, c"spawn", spawn);
 }
 
 /// Yields until every ticket is redeemed.
@@ -95,6 +99,57 @@ fn sleep(frame: &Frame<'_>) -> Hosted {
         Ok(1)
     };
     wait(frame, Wait { tickets: vec![ticket], give, list: false })
+}
+
+/// `every(seconds, function, { once = "worker" })`
+fn every(frame: &Frame<'_>) -> Hosted {
+    let seconds = frame.number(1).filter(|seconds| (0.01..=86_400.0 * 365.0).contains(seconds));
+    let (Some(seconds), Kind::Function) = (seconds, frame.kind(2)) else {
+        return Err(Raise("every takes seconds (0.01 or more) and a function".to_owned()));
+    };
+    frame.push_field(3, b"once");
+    let once = frame.copy(-1);
+    frame.pop(1);
+    let on_each = match once.as_deref() {
+        None | Some(b"process") => false,
+        Some(b"worker") => true,
+        Some(_) => return Err(Raise("`once` is \"process\" or \"worker\"".to_owned())),
+    };
+    frame.push_value(2);
+    let timer = Timer { every: Duration::from_secs_f64(seconds), run: frame.anchor(), on_each };
+    let kept = vm::here(|vm| {
+        let mut timers = vm.timers.borrow_mut();
+        let may = vm.hook.get().is_none_or(|hook| hook == Hook::Load) && timers.len() < LUA_TIMERS_MAX;
+        if may {
+            timers.push(timer);
+        }
+        may
+    });
+    match kept {
+        Some(true) => Ok(Returned::Values(0)),
+        _ => Err(Raise(format!("timers are set at the top level or in `load`, {LUA_TIMERS_MAX} at most"))),
+    }
+}
+
+/// `spawn(function)`: runs it after the call, without the exchange.
+fn spawn(frame: &Frame<'_>) -> Hosted {
+    if frame.kind(1) != Kind::Function {
+        return Err(Raise("spawn takes a function".to_owned()));
+    }
+    frame.push_value(1);
+    let work = frame.anchor();
+    let full = vm::here(|vm| {
+        let mut detached = vm.detached.borrow_mut();
+        let full = detached.len() >= LUA_DETACHED_MAX || vm.hook.get().is_none();
+        if !full {
+            detached.push(work);
+        }
+        full
+    });
+    match full {
+        Some(false) => Ok(Returned::Values(0)),
+        _ => Err(Raise(format!("work is detached from hooks, {LUA_DETACHED_MAX} pieces at most"))),
+    }
 }
 
 // === requests of its own ===
@@ -300,7 +355,7 @@ pub(super) const CHUNK: &[Bound] = &[
 /// Whose body the hook that runs is about.
 fn chunk_side() -> Side {
     match vm::here(|vm| vm.hook.get()).flatten() {
-        Some(crate::hook::Hook::RequestBody) => Side::Request,
+        Some(Hook::RequestBody) => Side::Request,
         _ => Side::Response,
     }
 }

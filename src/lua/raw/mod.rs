@@ -44,6 +44,11 @@ pub(super) struct Thread {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Ref(c_int);
 
+impl Ref {
+    /// Stands for nil.
+    pub(super) const NOTHING: Self = Self(ffi::LUA_REFNIL);
+}
+
 /// What a VM has taken.
 #[derive(Debug, Default)]
 pub(super) struct Meter {
