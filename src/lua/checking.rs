@@ -44,7 +44,8 @@ struct Finding {
     message: String,
 }
 
-struct Texts(BTreeMap<ModuleName, String>);
+/// Texts by name, and whether they are strict of their own.
+struct Texts(BTreeMap<ModuleName, (String, bool)>);
 
 /// What is wrong with the types of these scripts: errors where they say `--!strict`, else warnings.
 #[must_use]
@@ -59,7 +60,7 @@ pub fn check_scripts(scripts: &[Arc<Script>]) -> Vec<Diagnostic> {
         return Vec::new();
     }
     let prepared: Vec<Prepared> = sources.iter().map(|source| Prepared::new(&source.text)).collect();
-    let texts = prepared.iter().map(|one| one.text.clone()).collect();
+    let texts = prepared.iter().map(|one| (one.text.clone(), one.strict)).collect();
     match analysed(texts) {
         Ok(found) => {
             let mut told = Vec::new();
@@ -74,7 +75,7 @@ pub fn check_scripts(scripts: &[Arc<Script>]) -> Vec<Diagnostic> {
 }
 
 /// Asks the analyser, on a thread that may panic or be left behind.
-fn analysed(texts: Vec<String>) -> Result<Vec<Vec<Finding>>, String> {
+fn analysed(texts: Vec<(String, bool)>) -> Result<Vec<Vec<Finding>>, String> {
     let (told, answer) = sync_channel(1);
     let body = move || {
         let found = std::panic::catch_unwind(|| analyse(texts));
@@ -89,7 +90,7 @@ fn analysed(texts: Vec<String>) -> Result<Vec<Vec<Finding>>, String> {
     }
 }
 
-fn analyse(texts: Vec<String>) -> Result<Vec<Vec<Finding>>, String> {
+fn analyse(texts: Vec<(String, bool)>) -> Result<Vec<Vec<Finding>>, String> {
     let wrong = |error: luau_analysis::AnalysisError| format!("the type checker failed: {error}");
     let names: Vec<ModuleName> = (0..texts.len()).map(|index| ModuleName::from(index.to_string())).collect();
     let texts = Texts(names.iter().cloned().zip(texts).collect());
@@ -107,35 +108,41 @@ fn analyse(texts: Vec<String>) -> Result<Vec<Vec<Finding>>, String> {
     for name in names {
         let errors = frontend.check(&name, None).map_err(wrong)?.errors;
         let model = frontend.semantic_model(&name);
-        let finding = |error: &TypeError| Finding {
-            begin: (error.location.begin.line, error.location.begin.column),
-            end: (error.location.end.line, error.location.end.column),
-            message: match &model {
-                Some(model) => model.error_message(error).to_string(),
-                None => "a type does not fit".to_owned(),
-            },
+        let strict = frontend.file_resolver().0.get(&name).is_some_and(|(_, strict)| *strict);
+        let finding = |error: &TypeError| {
+            let message = model.as_ref().map_or_else(String::new, |model| model.error_message(error).to_string());
+            let told = error.module_name == name && (strict || is_told(&error.data, &message));
+            let (begin, end) = (error.location.begin, error.location.end);
+            told.then_some(Finding { begin: (begin.line, begin.column), end: (end.line, end.column), message })
         };
-        let strict = frontend.file_resolver().0.get(&name).is_some_and(|text| !text.starts_with(STRICT));
-        let told = errors.iter().filter(|error| error.module_name == name && (strict || is_told(&error.data)));
-        found.push(told.map(finding).collect());
+        found.push(errors.iter().filter_map(finding).collect());
     }
     Ok(found)
 }
 
-/// Whether something is told of a script that did not ask for strictness: what may be nil often is not.
-fn is_told(data: &TypeErrorData) -> bool {
-    !matches!(
+/// Whether something is told of a script that did not ask for strictness: what is wrong for sure, and not what the analyser
+/// could only guess because nothing is annotated.
+fn is_told(data: &TypeErrorData, message: &str) -> bool {
+    use TypeErrorData as E;
+    let sure = matches!(
         data,
-        TypeErrorData::OptionalValueAccess(_)
-            | TypeErrorData::ExplicitFunctionAnnotationRecommended(_)
-            | TypeErrorData::CannotInferBinaryOperation(_)
-            | TypeErrorData::CodeTooComplex(_)
-    )
+        E::UnknownSymbol(_)
+            | E::UnknownProperty(_)
+            | E::UnknownPropButFoundLikeProp(_)
+            | E::CountMismatch(_)
+            | E::FunctionDoesNotTakeSelf(_)
+            | E::FunctionRequiresSelf(_)
+            | E::SyntaxError(_)
+            | E::TypeMismatch(_)
+            | E::PropertyAccessViolation(_)
+            | E::CannotCallNonFunction(_)
+    );
+    sure && !message.contains(" where t1 =")
 }
 
 impl FileResolver for Texts {
     fn read_source(&mut self, name: &ModuleName) -> Option<SourceCode> {
-        let text = self.0.get(name)?;
+        let (text, _) = self.0.get(name)?;
         Some(SourceCode { source: text.as_str().into(), kind: SourceCodeType::Module })
     }
 }
