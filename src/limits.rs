@@ -344,6 +344,10 @@ limits! {
     POLICY_LOGS_MAX: u32 = 20;
     /// Percent of a worker's time over a second that a policy may use; beyond it its exchanges fail as its hooks' rows say.
     POLICY_SHARE_PERCENT: u32 = 50;
+    /// Most milliseconds that `cpu` may be raised to: for so long a call may keep a worker from everybody else.
+    POLICY_CPU_CEILING_MS: u64 = 1_000;
+    /// Fewest bytes that `memory` may be set to: a VM with its library needs some of them before the script's first line.
+    POLICY_MEMORY_FLOOR_BYTES: usize = 1024 * 1024;
     /// Bytes of one text of a script.
     SCRIPT_BYTES_MAX: usize = 1024 * 1024;
     /// Texts that one script may require.

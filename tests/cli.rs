@@ -13,6 +13,8 @@
 
 #[path = "cli/process.rs"]
 mod process;
+#[path = "cli/scripts.rs"]
+mod scripts;
 #[path = "cli/serving.rs"]
 mod serving;
 #[path = "cli/steering.rs"]

@@ -12,8 +12,9 @@ mod fake;
 use std::path::{Path, PathBuf};
 
 use fake::Fake;
-use gatewright::config::check::check;
+use gatewright::config::check::{check, check_naming};
 use gatewright::config::diagnostic::Diagnostic;
+use gatewright::config::files::Files;
 use gatewright::config::render::{render_all, render_github, render_json};
 use gatewright::config::scalar::Environment;
 use gatewright::config::schema::schema;
@@ -55,8 +56,8 @@ fn built_in_options_are_told_with_their_places() {
     let cases: Vec<PathBuf> = cases_in("built-in");
     assert!(!cases.is_empty());
     for case in cases {
-        let sources = Sources::load_with(&case, environment());
-        let found = check(&sources, &BuiltIns).err().unwrap_or_default();
+        let mut sources = Sources::load_with(&case, environment());
+        let found = check(&mut sources, &BuiltIns).err().unwrap_or_default();
         expect(&case.with_extension("diagnostic"), &render_all(&found, &sources, false), &mut wrong);
     }
     assert!(wrong.is_empty(), "{}\n{} goldens differ; BLESS=1 accepts them", wrong.join("\n"), wrong.len());
@@ -83,8 +84,8 @@ fn goldens() {
     let mut wrong = Vec::new();
     let (mut plans, mut mistakes) = (0, 0);
     for case in cases() {
-        let sources = Sources::load_with(&case, environment());
-        let (plan, found) = match check(&sources, &Fake) {
+        let mut sources = Sources::load_with(&case, environment());
+        let (plan, found) = match check(&mut sources, &Fake) {
             Ok((plan, warnings)) => (Some(plan), warnings),
             Err(found) => (None, found),
         };
@@ -111,6 +112,50 @@ fn goldens() {
     assert!(plans >= 10 && mistakes >= 50, "{plans} plans, {mistakes} mistakes");
 }
 
+/// Whichever of them is mended or made, the configuration is tried again.
+#[test]
+fn scripts_and_modules_are_inputs_even_where_they_are_missing() {
+    for (case, named) in [
+        ("good-lua.yaml", "scripts/checks/token.luau"),
+        ("lua-sources.yaml", "scripts/nowhere.lua"),
+        ("lua-sources.yaml", "scripts/binary.lua"),
+        ("lua-modules.yaml", "scripts/lost.lua"),
+        ("lua-modules.yaml", "scripts/shared/checks/tokn/init.lua"),
+        ("lua-modules.yaml", "linked/out.lua"),
+    ] {
+        std::env::set_current_dir(FOLDER).unwrap();
+        let mut inputs = Vec::new();
+        let _ = check_naming(&mut Sources::load_with(Path::new(case), environment()), &Fake, &mut inputs);
+        assert!(inputs.iter().any(|path| path == Path::new(named)), "{case}: {inputs:?}");
+    }
+}
+
+/// What an earlier generation was made of is found again, whatever became of the files.
+#[test]
+fn scripts_and_modules_are_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+    std::fs::create_dir(folder.path().join("lib")).unwrap();
+    let main = folder.path().join("gatewright.yaml");
+    write(
+        "gatewright.yaml",
+        "version: 1\nlisteners: { web: { bind: 80 } }\npolicies: { a: { lua: { file: a.lua, lib: [lib] } } }\nroutes: [{ use: [a] }]\n",
+    );
+    write("a.lua", "local b = require('b')");
+    write("lib/b.lua", "return 1");
+    let mut sources = Sources::load(&main);
+    check(&mut sources, &BuiltIns).unwrap();
+    let kept = Files::kept(sources.kept());
+    write("a.lua", "local c = require('c')");
+    write("b.lua", "return 2");
+    std::fs::remove_dir_all(folder.path().join("lib")).unwrap();
+    let mut sources = Sources::load_from(&main, environment(), kept);
+    let (plan, _) = check(&mut sources, &BuiltIns).map_err(|found| render_all(&found, &sources, false)).unwrap();
+    let script = &plan.routes[0].chain[0].program.as_ref().unwrap().script;
+    assert_eq!(&*script.main.text, "local b = require('b')");
+    assert_eq!(&*script.modules[0].1.text, "return 1");
+}
+
 #[test]
 fn good_configurations_fit_the_schema() {
     let schema = schema(&Fake);
@@ -119,7 +164,7 @@ fn good_configurations_fit_the_schema() {
     for case in cases() {
         let text = std::fs::read_to_string(&case).unwrap();
         let Some(value) = dump::as_json(&text) else { continue };
-        let good = check(&Sources::load_with(&case, environment()), &Fake).is_ok();
+        let good = check(&mut Sources::load_with(&case, environment()), &Fake).is_ok();
         let fits = validator.is_valid(&value);
         let why: Vec<String> =
             validator.iter_errors(&value).map(|error| format!("{} at {}", error, error.instance_path())).collect();
@@ -136,8 +181,8 @@ fn good_configurations_fit_the_schema() {
 #[test]
 fn other_formats_say_the_same() {
     let text = "version: 1\nlisteners: { web: { bind: 8080 } }\nroutes: [{ to: shop }]\n";
-    let sources = Sources::from_text("gateway.yaml", text);
-    let found = check(&sources, &Fake).unwrap_err();
+    let mut sources = Sources::from_text("gateway.yaml", text);
+    let found = check(&mut sources, &Fake).unwrap_err();
     let json: serde_json::Value = serde_json::from_str(&render_json(&found, &sources)).unwrap();
     assert_eq!(json[0]["code"], "E0107");
     assert_eq!(json[0]["places"][0]["line"], 3);
@@ -154,8 +199,8 @@ fn other_formats_say_the_same() {
 fn expanded_values_are_never_printed() {
     let text = "version: 1\nlisteners: { web: { bind: 8080 } }\npolicies: { p: { redirect: { to: \"${PASSWORD}\" } } }\n\
                 routes: [{ use: [p] }]\n";
-    let sources = Sources::from_text_with("gateway.yaml", text, environment());
-    let (plan, _) = check(&sources, &Fake).unwrap();
+    let mut sources = Sources::from_text_with("gateway.yaml", text, environment());
+    let (plan, _) = check(&mut sources, &Fake).unwrap();
     let shown = format!("{plan:?}");
     assert!(!shown.contains("hunter2"), "{shown}");
     let read: fake::Redirect = plan.routes[0].chain[0].options.read().unwrap();
@@ -170,8 +215,8 @@ fn options_merge_and_have_fingerprints() {
              policies: {{ p: {{ headers: {{ request: {{ set: {{ a: \"1\", b: \"2\" }} }} }} }} }}\n\
              routes: [{{ to: a, use: [{{ policy: p, with: {with} }}] }}]\n"
         );
-        let sources = Sources::from_text("gateway.yaml", &text);
-        check(&sources, &Fake)
+        let mut sources = Sources::from_text("gateway.yaml", &text);
+        check(&mut sources, &Fake)
             .map(|(plan, _)| plan.routes[0].chain[0].options.clone())
             .map_err(|found| render_all(&found, &sources, false))
             .unwrap()

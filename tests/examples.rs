@@ -159,8 +159,8 @@ fn start(folder: &Path, script: &Script) -> Running {
 
 /// The plan of the example as it stands in its folder; neither error nor warning may be in it.
 fn plan(file: &Path) -> Plan {
-    let sources = Sources::load(file);
-    match check(&sources, &BuiltIns) {
+    let mut sources = Sources::load(file);
+    match check(&mut sources, &BuiltIns) {
         Ok((plan, warnings)) if warnings.is_empty() => plan,
         Ok((_, found)) | Err(found) => panic!("{}", render_all(&found, &sources, false)),
     }

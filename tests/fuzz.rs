@@ -16,6 +16,7 @@
 mod harness;
 
 use gatewright::config::fuzz_config;
+use gatewright::config::scan::fuzz_scan;
 use gatewright::http::Rules;
 use gatewright::http::admit;
 use gatewright::http::authority::fuzz_authority;
@@ -41,6 +42,14 @@ const TARGETS: &[Target] = &[
     ("authority", fuzz_authority, AUTHORITIES),
     ("proxy header", fuzz_proxy_header, PROXY_HEADERS),
     ("config", fuzz_config, FILES),
+    ("script", fuzz_scan, SCRIPTS),
+];
+
+const SCRIPTS: &[&[u8]] = &[
+    b"local a = require(\"a.b\") -- why\nlocal b = require 'c' --[==[ ]] ]==] require [[d]]",
+    b"print(`{require('a')} {{ `{ { b = `c` } }` }` .. 'x\\'\\z\n  y' .. [=[ ]] ]=])",
+    b"x:fetch(\"users\", {}) y = 0x1f..z require(`a`) require(\"a\" .. b) \xff\xfe \"\\",
+    b"`{`{`{`{`{`{",
 ];
 
 const PROXY_HEADERS: &[&[u8]] = &[

@@ -9,6 +9,7 @@ mod examples;
 
 use std::fmt::Write;
 
+use gatewright::config::document::Policy;
 use gatewright::config::schema::schema;
 use gatewright::failure::Reason;
 use gatewright::hook::table::{Bits, Kind, OnFailure, Row, TABLE, Wait, may};
@@ -30,6 +31,7 @@ fn the_reference_says_what_the_program_does() {
     let parts = [
         ("keys", keys(&schema)),
         ("policies", policies(&schema)),
+        ("scripts", scripts(&schema)),
         ("placeholders", placeholders()),
         ("later", sentence(later())),
         ("hooks", hooks()),
@@ -104,6 +106,16 @@ fn policies(schema: &Value) -> String {
         rows(schema, &table[kind.name], "", &|_| String::new(), &mut out);
         out.push('\n');
     }
+    out
+}
+
+/// What a policy has that runs a script: the kind `lua`, and the keys beside it.
+fn scripts(schema: &Value) -> String {
+    let mut out = "| key | what it is | for example |\n|---|---|---|\n".to_owned();
+    let mut table = schema["$defs"]["Policy"].clone();
+    let properties = table["properties"].as_object_mut().unwrap();
+    properties.retain(|key, _| key == "lua" || Policy::BESIDE.contains(&key.as_str()));
+    rows(schema, &table, "policies.NAME", &|path| format!(" {} |", cell(&examples::example(path))), &mut out);
     out
 }
 

@@ -25,8 +25,8 @@ pub struct Checked {
 /// Reads, checks and compiles a file.
 #[must_use]
 pub fn load(path: &Path) -> Checked {
-    let sources = Sources::load(path);
-    let (plan, mut found) = match check(&sources, &BuiltIns) {
+    let mut sources = Sources::load(path);
+    let (plan, mut found) = match check(&mut sources, &BuiltIns) {
         Ok((plan, warnings)) => (Some(plan), warnings),
         Err(found) => (None, found),
     };

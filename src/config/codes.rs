@@ -27,6 +27,9 @@ codes! {
     UNKNOWN_UPSTREAM = "E0107", "A name that no upstream has.";
     UNKNOWN_POLICY = "E0108", "A name that neither a policy nor a built-in has.";
     UNKNOWN_KIND = "E0109", "A policy of a kind that does not exist.";
+    UNKNOWN_SECRET = "E0110", "A name that no secret has.";
+    UNKNOWN_MODULE = "E0111", "A `require` that finds no module, or one outside of the script's folders.";
+    UNKNOWN_DATA = "E0112", "A name that no dictionary, or no table, has.";
     // What it means.
     ROUTE_TIE = "E0201", "Two routes that are equally specific for the same request.";
     ROUTE_NOWHERE = "E0202", "A route that neither leads to an upstream nor answers.";

@@ -5,6 +5,7 @@
 
 mod buffer;
 mod data;
+mod policy;
 mod tls;
 
 use std::borrow::Cow;
@@ -12,7 +13,6 @@ use std::borrow::Cow;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 
-use super::node::{Entry, Node, Value};
 use super::options::Options;
 use super::shapes::{AccessLog, Balance, Bind, Condition, Endpoint, Later, Texts, To, UpstreamTls, Use, Via, Whole};
 use super::spanned::{Entries, Spanned};
@@ -21,6 +21,7 @@ use crate::limits;
 
 pub use buffer::Buffer;
 pub use data::{DictionaryTable, TableFile, TableKind};
+pub use policy::{Lua, May, OnFailure, Policy, ScriptLimits, Terms, Trip};
 pub use tls::{CertificateFiles, ClientCertificate, Demand, ListenerTls, UpstreamTlsTable};
 
 /// A Gatewright configuration.
@@ -69,6 +70,9 @@ pub struct Document {
     /// Policies by name; one key says which kind.
     #[serde(default)]
     pub policies: Entries<Policy>,
+    /// What holds for every policy that runs a script, wherever it says nothing else itself: key by key.
+    #[serde(default)]
+    pub defaults: Option<Spanned<Terms>>,
     /// Where requests go. The most specific match wins; the order never matters.
     #[serde(default)]
     pub routes: Vec<Spanned<Route>>,
@@ -350,14 +354,6 @@ pub enum SecretTable {
     Env(Spanned<String>),
 }
 
-/// A policy: which kind, with which options. The schema of this comes from the catalogue.
-#[derive(Debug, Clone)]
-pub struct Policy {
-    /// Every key it has; `check` says which one is the kind.
-    pub keys: Vec<(Spanned<String>, Node)>,
-    pub node: Node,
-}
-
 /// A policy where it stands.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -447,37 +443,6 @@ impl Noun {
             Self::Dictionary => "dictionary",
             Self::Table => "table",
         }
-    }
-}
-
-// === impl Policy ===
-
-impl<'de> Deserialize<'de> for Policy {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let node = Node::deserialize(deserializer)?;
-        match &node.value {
-            Value::Table(entries) => {
-                let key = |entry: &Entry| Spanned { span: entry.key_span.clone(), value: entry.key.clone() };
-                let keys = entries.iter().map(|entry| (key(entry), entry.value.clone())).collect();
-                Ok(Self { keys, node })
-            }
-            _ => Err(serde::de::Error::custom(format!(
-                "expected a table whose key says the kind, as in `{}`; found {}",
-                "{ redirect: { to: /x } }",
-                node.describe()
-            ))),
-        }
-    }
-}
-
-impl JsonSchema for Policy {
-    fn schema_name() -> Cow<'static, str> {
-        "Policy".into()
-    }
-
-    /// A stand-in: [`schema`](super::schema::schema) puts the catalogue's kinds in its place.
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "object" })
     }
 }
 

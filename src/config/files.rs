@@ -96,6 +96,26 @@ impl Files {
         self.is_kept().then(|| from_disk(path, most).ok()).flatten()
     }
 
+    /// Whether there is such a file.
+    #[must_use]
+    pub fn is_file(&self, path: &Path) -> bool {
+        self.0.kept.as_ref().map_or_else(|| path.is_file(), |kept| kept.files.contains_key(path))
+    }
+
+    /// Whether there is such a folder. That an earlier generation found it is not asked again.
+    #[must_use]
+    pub fn is_folder(&self, path: &Path) -> bool {
+        self.is_kept() || path.is_dir()
+    }
+
+    /// Whether a file is really below a folder, wherever links lead. Of what was kept this was so.
+    #[must_use]
+    pub fn is_below(&self, path: &Path, folder: &Path) -> bool {
+        let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+        let real = || Some(path.canonicalize().ok()?.starts_with(folder.canonicalize().ok()?));
+        self.is_kept() || real().unwrap_or(false)
+    }
+
     /// The names of the files in a folder.
     pub fn names(&self, folder: &Path) -> Result<Vec<String>, String> {
         if let Some(kept) = &self.0.kept {

@@ -12,8 +12,8 @@ use super::source::Sources;
 pub fn fuzz_config(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
     let environment = Environment::of(|name| (name.len() < 4).then(|| format!("{name}: [{{")));
-    let sources = Sources::from_text_with("fuzz.yaml", &text, environment);
-    let found = match check(&sources, &Anything) {
+    let mut sources = Sources::from_text_with("fuzz.yaml", &text, environment);
+    let found = match check(&mut sources, &Anything) {
         Ok((_, found)) | Err(found) => found,
     };
     let _ = render_all(&found, &sources, false);

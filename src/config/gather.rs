@@ -11,7 +11,7 @@ use super::similar::nearest;
 use super::source::Sources;
 use super::spanned::{Entries, Spanned};
 
-/// Every key a document may have; those of the second list are designed but not built.
+/// Every key a document may have.
 const KEYS: &[&str] = &[
     "version",
     "include",
@@ -27,10 +27,10 @@ const KEYS: &[&str] = &[
     "dictionaries",
     "tables",
     "policies",
+    "defaults",
     "routes",
     "failure_pages",
 ];
-const KEYS_LATER: &[&str] = &["defaults"];
 
 // === impl Document ===
 
@@ -74,6 +74,7 @@ impl Document {
             "access_log" => single(&mut self.access_log, entry, found),
             "admin" => single(&mut self.admin, entry, found),
             "state_dir" => single(&mut self.state_dir, entry, found),
+            "defaults" => single(&mut self.defaults, entry, found),
             "resolve" => single(&mut self.resolve, entry, found),
             "use" => list(&mut self.uses, entry, found),
             "routes" => list(&mut self.routes, entry, found),
@@ -86,10 +87,6 @@ impl Document {
             "failure_pages" => {
                 let pages: Option<Pages> = keep(read_entry(entry), found);
                 self.failure_pages.0.extend(pages.into_iter().flat_map(|pages| pages.0));
-            }
-            key if KEYS_LATER.contains(&key) => {
-                let message = format!("`{key}` is not built yet in this version");
-                found.push(Diagnostic::error(codes::NOT_BUILT, message).at(&entry.key_span, "remove it for now"));
             }
             key => found.push(unknown(key, entry)),
         }

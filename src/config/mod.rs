@@ -20,6 +20,7 @@ pub mod plan;
 mod read;
 pub mod render;
 pub mod scalar;
+pub mod scan;
 pub mod schema;
 pub mod shapes;
 pub mod similar;

@@ -159,6 +159,12 @@ impl fmt::Debug for Node {
     }
 }
 
+impl fmt::Debug for Entry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {:?}", self.key, self.value)
+    }
+}
+
 /// A text as plain data, without places: for tests and tools. `None` where it is not YAML.
 #[doc(hidden)]
 #[must_use]

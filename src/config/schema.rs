@@ -5,7 +5,7 @@
 use serde_json::{Map, Value, json};
 
 use super::catalogue::Catalogue;
-use super::document::Document;
+use super::document::{Document, Policy};
 
 /// The whole schema.
 #[must_use]
@@ -17,22 +17,31 @@ pub fn schema(catalogue: &dyn Catalogue) -> Value {
         hoist(kind, &mut options, &mut definitions);
         kinds.insert(kind.to_owned(), json!({ "anyOf": [options, { "type": "null" }] }));
     }
-    definitions.insert(
-        "Policy".into(),
-        json!({
-            "description": "A policy: one key says which kind, and holds its options.",
-            "type": "object",
-            "properties": kinds,
-            "additionalProperties": false,
-            "minProperties": 1,
-            "maxProperties": 1,
-        }),
-    );
     optional(&mut schema);
     if let Some(known) = schema.get_mut("$defs").and_then(Value::as_object_mut) {
         known.extend(definitions);
+        if let Some(policy) = known.get_mut("Policy") {
+            *policy = any_policy(policy, kinds);
+        }
     }
     schema
+}
+
+/// A policy of any kind: `own` is what config knows by itself, the kind `lua` and what stands beside it.
+fn any_policy(own: &Value, mut kinds: Map<String, Value>) -> Value {
+    let mut properties = own.get("properties").and_then(Value::as_object).cloned().unwrap_or_default();
+    let mut one_of: Vec<Value> = kinds.keys().map(|kind| json!({ "required": [kind] })).collect();
+    one_of.push(json!({ "required": ["lua"] }));
+    let beside: Map<String, Value> = Policy::BESIDE.iter().map(|key| ((*key).to_owned(), json!(["lua"]))).collect();
+    properties.append(&mut kinds);
+    json!({
+        "description": "A policy: one key says which kind, and holds its options.",
+        "type": "object",
+        "properties": properties,
+        "additionalProperties": false,
+        "oneOf": one_of,
+        "dependentRequired": beside,
+    })
 }
 
 /// A list or table that may be left out may also be left empty: `use:` with every line below it commented out.

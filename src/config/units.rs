@@ -1,4 +1,4 @@
-//! Durations and sizes as they are written: `250ms`, `5s`, `16KiB`.
+//! Durations, sizes and parts as they are written: `250ms`, `5s`, `16KiB`, `25%`.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -15,11 +15,17 @@ pub struct Period(pub Duration);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Size(pub usize);
 
+/// A part of a whole: a whole number from 1 to 100 and `%`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Percent(pub u32);
+
 const PERIOD: &str = "a duration like `250ms`, `5s`, `1m` or `2h`";
 const SIZE: &str = "a size like `512`, `16KiB` or `1MiB`";
+const PERCENT: &str = "a part from `1%` to `100%`";
 
 struct PeriodVisitor;
 struct SizeVisitor;
+struct PercentVisitor;
 
 // === impl Period ===
 
@@ -135,6 +141,53 @@ impl JsonSchema for Size {
     }
 }
 
+// === impl Percent ===
+
+impl Percent {
+    /// Reads `25%`.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let number = text.strip_suffix('%').filter(|number| number.bytes().all(|b| b.is_ascii_digit()));
+        let part = number.and_then(|number| number.parse().ok()).filter(|part| (1..=100).contains(part));
+        part.map(Self).ok_or_else(|| format!("expected {PERCENT}"))
+    }
+}
+
+impl<'de> Deserialize<'de> for Percent {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(PercentVisitor)
+    }
+}
+
+impl Visitor<'_> for PercentVisitor {
+    type Value = Percent;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(PERCENT)
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Percent, E> {
+        Percent::parse(text).map_err(E::custom)
+    }
+
+    fn visit_i64<E: Error>(self, _: i64) -> Result<Percent, E> {
+        Err(E::custom(format!("expected {PERCENT}, with its sign")))
+    }
+}
+
+impl JsonSchema for Percent {
+    fn schema_name() -> Cow<'static, str> {
+        "Percent".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "string",
+            "pattern": r"^(0*([1-9][0-9]?|100)%|.*\$\{.*)$",
+            "description": PERCENT
+        })
+    }
+}
+
 /// Digits, then letters.
 fn split(text: &str) -> Option<(&str, &str)> {
     let end = text.bytes().position(|b| !b.is_ascii_digit()).unwrap_or(text.len());
@@ -162,6 +215,15 @@ mod tests {
         }
         for text in ["", "k", "10k", "1KB", "1.5MiB", "-1", "99999999999999999999GiB"] {
             assert!(Size::parse(text).is_err(), "{text}");
+        }
+    }
+    #[test]
+    fn reads_parts() {
+        for (text, part) in [("1%", 1), ("25%", 25), ("100%", 100)] {
+            assert_eq!(Percent::parse(text), Ok(Percent(part)), "{text}");
+        }
+        for text in ["", "%", "0%", "101%", "25", "25 %", "-1%", "+1%", "2.5%", "99999999999%"] {
+            assert!(Percent::parse(text).is_err(), "{text}");
         }
     }
 }

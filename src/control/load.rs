@@ -41,27 +41,27 @@ pub fn load(source: &Source) -> Result<Loaded, Refusal> {
 }
 
 pub(super) fn load_naming(source: &Source, inputs: &mut Vec<PathBuf>) -> Result<Loaded, Refusal> {
-    checked(Arc::new(read(source)), inputs)
+    checked(read(source), inputs)
 }
 
 /// Loads what was kept of a generation.
 pub(super) fn load_kept(inputs: Inputs) -> Result<Loaded, Refusal> {
     let main = inputs.main.clone();
     let sources = Sources::load_from(&main, Environment::process(), Files::kept(inputs));
-    checked(Arc::new(sources), &mut Vec::new())
+    checked(sources, &mut Vec::new())
 }
 
 /// What the disk holds now, good or not.
 pub(super) fn on_disk(source: &Source) -> Inputs {
-    let sources = read(source);
-    let _good_or_not = check_naming(&sources, &BuiltIns, &mut Vec::new());
+    let mut sources = read(source);
+    let _good_or_not = check_naming(&mut sources, &BuiltIns, &mut Vec::new());
     sources.kept()
 }
 
 /// The pinned generation, if there is one; else what the source says.
 pub(super) fn begin(source: &Source) -> Result<Begin, Refusal> {
     let mut named = Vec::new();
-    let sources = Arc::new(read(source));
+    let sources = read(source);
     let read = checked(sources.clone(), &mut named);
     let folder = match &read {
         Ok(loaded) => loaded.plan.state_dir.clone(),
@@ -107,14 +107,14 @@ fn read(source: &Source) -> Sources {
     }
 }
 
-fn checked(sources: Arc<Sources>, inputs: &mut Vec<PathBuf>) -> Result<Loaded, Refusal> {
-    match check_naming(&sources, &BuiltIns, inputs) {
+fn checked(mut sources: Sources, inputs: &mut Vec<PathBuf>) -> Result<Loaded, Refusal> {
+    match check_naming(&mut sources, &BuiltIns, inputs) {
         Ok((plan, warnings)) => {
             for warning in &warnings {
                 tracing::warn!("{}", render(warning, &sources, false));
             }
             let inputs = Arc::new(sources.kept());
-            Ok(Loaded { plan: Arc::new(plan), sources, inputs })
+            Ok(Loaded { plan: Arc::new(plan), sources: Arc::new(sources), inputs })
         }
         Err(found) => Err(Refusal::Config(render_all(&found, &sources, false))),
     }

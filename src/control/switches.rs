@@ -267,7 +267,7 @@ mod tests {
         let text = "version: 1\nlisteners: { web: { bind: 8080, use: [hello] } }\n\
             policies: { hello: { answer: { body: hi } }, office: { addresses: { allow: [10.0.0.0/8] } } }\n\
             routes: [{ name: all, use: [{ policy: office, mode: observe }, hello] }]\n";
-        Arc::new(check(&Sources::from_text("a.yaml", text), &BuiltIns).unwrap().0)
+        Arc::new(check(&mut Sources::from_text("a.yaml", text), &BuiltIns).unwrap().0)
     }
 
     #[test]

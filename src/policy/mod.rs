@@ -151,7 +151,6 @@ pub fn later() -> &'static [&'static str] {
         "files",
         "forward",
         "jwt",
-        "lua",
         "maglev",
         "mirror",
         "oidc",

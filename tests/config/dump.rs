@@ -3,7 +3,8 @@
 use std::fmt::Write;
 
 use gatewright::config::plan::{
-    Balance, Buffer, FailurePage, HostPattern, ListenerLimits, Match, PathPattern, Plan, Segment, Timeouts, Use,
+    Balance, Buffer, FailurePage, HostPattern, ListenerLimits, Match, PathPattern, Plan, Program, Segment, Timeouts,
+    Use,
 };
 use gatewright::config::scalar::Environment;
 use gatewright::http::Server;
@@ -122,6 +123,9 @@ fn chain(out: &mut String, indent: &str, uses: &[Use]) {
 
 fn one_use(one: &Use) -> String {
     let mut text = format!("{}: {} {:?}", one.policy, one.kind, one.options);
+    if let Some(program) = &one.program {
+        program_of(&mut text, program);
+    }
     if let Some(when) = &one.when {
         let _ = write!(text, " when {}", matching(when));
     }
@@ -129,6 +133,16 @@ fn one_use(one: &Use) -> String {
         text.push_str(" observed");
     }
     text
+}
+
+fn program_of(text: &mut String, program: &Program) {
+    let script = &program.script;
+    let _ = write!(text, "\n      script {:?} with {:?}", script.main.name, program.with);
+    for (name, source) in &script.modules {
+        let _ = write!(text, "\n      module {name:?} from {:?}, {} bytes", source.path, source.text.len());
+    }
+    let _ = write!(text, "\n      {:?}\n      {:?}", program.limits, program.grants);
+    let _ = write!(text, "\n      on failure {:?}, {:?}", program.on_failure, program.trip);
 }
 
 fn pages(out: &mut String, pages: &[FailurePage]) {

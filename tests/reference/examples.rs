@@ -11,7 +11,7 @@ use gatewright::policy::catalogue::BuiltIns;
 use serde_json::{Value, json};
 
 /// Keys without an example, each with its reason.
-const NONE: &[(&str, &str)] = &[("upstreams.NAME.balance.", "no policy that is built in may stand there")];
+const NONE: &[(&str, &str)] = &[("upstreams.NAME.balance.", "as in `use`")];
 
 /// A value for each key.
 const VALUES: &[(&str, &str)] = &[
@@ -21,6 +21,27 @@ const VALUES: &[(&str, &str)] = &[
     ("admin", "{ bind: \"127.0.0.1:9901\", socket: gatewright.sock }"),
     ("admin.bind", "\"127.0.0.1:9901\""),
     ("admin.socket", "gatewright.sock"),
+    ("defaults", "{ limits: { cpu: 5ms }, on_failure: closed }"),
+    ("defaults.limits", "{ cpu: 5ms, wait: 100ms, calls: 4 }"),
+    ("defaults.limits.body", "64KiB"),
+    ("defaults.limits.calls", "4"),
+    ("defaults.limits.cpu", "5ms"),
+    ("defaults.limits.logs", "5"),
+    ("defaults.limits.memory", "16MiB"),
+    ("defaults.limits.share", "25%"),
+    ("defaults.limits.wait", "100ms"),
+    ("defaults.may", "{ upstreams: [next], secrets: [api-key] }"),
+    ("defaults.may.dictionaries", "[counters]"),
+    ("defaults.may.read", "[authorization, x-user]"),
+    ("defaults.may.secrets", "[api-key]"),
+    ("defaults.may.tables", "[networks]"),
+    ("defaults.may.upstreams", "[next]"),
+    ("defaults.may.write", "[\"*\"]"),
+    ("defaults.on_failure", "closed"),
+    ("defaults.trip", "{ failures: 5, within: 10s, for: 1m }"),
+    ("defaults.trip.failures", "5"),
+    ("defaults.trip.for", "1m"),
+    ("defaults.trip.within", "10s"),
     ("dictionaries", "{ counters: { size: 64MiB } }"),
     ("dictionaries.NAME.size", "64MiB"),
     ("failure_pages", "{ 404: lost.html, 5xx: sorry.html }"),
@@ -70,6 +91,31 @@ const VALUES: &[(&str, &str)] = &[
     ("listeners.NAME.trusted", "[10.0.0.0/8, \"fd00::/8\"]"),
     ("listeners.NAME.use", "[office]"),
     ("policies", "{ office: { addresses: { allow: [10.0.0.0/8] } } }"),
+    ("policies.NAME.lua", "{ file: policies/login.lua, lib: [lib], with: { realm: staff } }"),
+    ("policies.NAME.lua.file", "policies/login.lua"),
+    ("policies.NAME.lua.inline", "\"function response(exchange) exchange.response.headers.server = nil end\""),
+    ("policies.NAME.lua.lib", "[lib]"),
+    ("policies.NAME.lua.with", "{ realm: staff, key: { secret: api-key } }"),
+    ("policies.NAME.limits", "{ cpu: 5ms, wait: 100ms, calls: 4 }"),
+    ("policies.NAME.limits.body", "64KiB"),
+    ("policies.NAME.limits.calls", "4"),
+    ("policies.NAME.limits.cpu", "5ms"),
+    ("policies.NAME.limits.logs", "5"),
+    ("policies.NAME.limits.memory", "16MiB"),
+    ("policies.NAME.limits.share", "25%"),
+    ("policies.NAME.limits.wait", "100ms"),
+    ("policies.NAME.may", "{ upstreams: [next], secrets: [api-key] }"),
+    ("policies.NAME.may.dictionaries", "[counters]"),
+    ("policies.NAME.may.read", "[authorization, x-user]"),
+    ("policies.NAME.may.secrets", "[api-key]"),
+    ("policies.NAME.may.tables", "[networks]"),
+    ("policies.NAME.may.upstreams", "[next]"),
+    ("policies.NAME.may.write", "[\"*\"]"),
+    ("policies.NAME.on_failure", "closed"),
+    ("policies.NAME.trip", "{ failures: 5, within: 10s, for: 1m }"),
+    ("policies.NAME.trip.failures", "5"),
+    ("policies.NAME.trip.for", "1m"),
+    ("policies.NAME.trip.within", "10s"),
     ("resolve", "{ nameservers: [10.0.0.2] }"),
     ("resolve.nameservers", "[10.0.0.2, \"10.0.0.3:5353\"]"),
     ("routes", "[{ match: { path: /* }, to: shop }]"),
@@ -161,13 +207,16 @@ pub(crate) fn all_pass() {
     }
     // The least that is a good OCSP response.
     std::fs::write(dir.path().join("site.ocsp"), [0x30, 4, 0x0a, 1, 0, 1]).expect("a file");
-    std::fs::create_dir(dir.path().join("sites")).expect("a folder");
+    for folder in ["sites", "policies", "lib"] {
+        std::fs::create_dir(dir.path().join(folder)).expect("a folder");
+    }
     for (file, content) in [
         ("lost.html", "lost"),
         ("sorry.html", "sorry"),
         ("api-key.txt", "key"),
         ("networks.csv", "network,place\n10.0.0.0/8,inside\n"),
         ("sites/a.yaml", "version: 1\n"),
+        ("policies/login.lua", ""),
     ] {
         std::fs::write(dir.path().join(file), content).expect("a file");
     }
@@ -178,8 +227,8 @@ pub(crate) fn all_pass() {
         *place(&mut whole, path) = value;
         let file = dir.path().join("gatewright.yaml");
         std::fs::write(&file, whole.to_string()).expect("a file");
-        let sources = Sources::load(&file);
-        if let Err(found) = check(&sources, &BuiltIns) {
+        let mut sources = Sources::load(&file);
+        if let Err(found) = check(&mut sources, &BuiltIns) {
             wrong.push(format!("`{path}: {text}`\n{}", render_all(&found, &sources, false)));
         }
     }
@@ -198,6 +247,24 @@ fn around(path: &str) -> Value {
         "routes": [{ "match": { "path": "/*" }, "to": "shop" }],
     });
     let within = |prefix: &str| path.starts_with(prefix);
+    if within("defaults") || within("policies.NAME") {
+        whole["secrets"] = json!({ "api-key": { "file": "api-key.txt" } });
+        whole["dictionaries"] = json!({ "counters": {} });
+        whole["tables"] = json!({ "networks": { "file": "networks.csv", "kind": "cidr" } });
+    }
+    if within("policies.NAME") {
+        let lua = if within("policies.NAME.lua") { json!({}) } else { json!({ "file": "policies/login.lua" }) };
+        whole["policies"] = json!({ "login": { "lua": lua } });
+    }
+    if matches!(path, "policies.NAME.lua.lib" | "policies.NAME.lua.with") {
+        whole["policies"]["login"]["lua"]["file"] = json!("policies/login.lua");
+    }
+    if within("defaults.trip.") {
+        whole["defaults"] = json!({ "trip": { "failures": 1, "within": "1s", "for": "1s" } });
+    }
+    if within("policies.NAME.trip.") {
+        whole["policies"]["login"]["trip"] = json!({ "failures": 1, "within": "1s", "for": "1s" });
+    }
     if within("listeners.NAME.tls.") {
         whole["listeners"]["web"]["tls"] =
             json!({ "certificates": [{ "certificate": "site.pem", "key": "site.key" }] });

@@ -7,9 +7,11 @@ mod chain;
 mod data;
 mod listener;
 mod matching;
+mod module;
 mod page;
 mod path;
 mod route;
+mod script;
 mod tie;
 mod tls;
 mod upstream;
@@ -22,7 +24,6 @@ use super::catalogue::Catalogue;
 use super::codes;
 use super::diagnostic::{Diagnostic, Span};
 use super::document::{Document, LogFormat, Noun, SecretTable};
-use super::options::Options;
 use super::plan::{self, Plan};
 use super::shapes::{AccessLog, Later};
 use super::similar::nearest;
@@ -35,13 +36,14 @@ use crate::tls::pair::Authorities;
 use crate::wire::Address;
 
 /// Checks everything. A plan comes with its warnings; without a plan there is at least one error among what was found.
-pub fn check(sources: &Sources, catalogue: &dyn Catalogue) -> Result<(Plan, Vec<Diagnostic>), Vec<Diagnostic>> {
+/// `sources` learns the scripts that were read, so that mistakes in them can be shown.
+pub fn check(sources: &mut Sources, catalogue: &dyn Catalogue) -> Result<(Plan, Vec<Diagnostic>), Vec<Diagnostic>> {
     check_naming(sources, catalogue, &mut Vec::new())
 }
 
 /// [`check`], and every file that the configuration names, whatever is wrong with it: what to watch for its mending.
 pub fn check_naming(
-    sources: &Sources,
+    sources: &mut Sources,
     catalogue: &dyn Catalogue,
     inputs: &mut Vec<PathBuf>,
 ) -> Result<(Plan, Vec<Diagnostic>), Vec<Diagnostic>> {
@@ -52,7 +54,7 @@ pub fn check_naming(
     }
     let (document, found) = Document::read(sources);
     let mut check = Check {
-        sources,
+        sources: &*sources,
         catalogue,
         kinds: catalogue.kinds(),
         document: &document,
@@ -63,9 +65,11 @@ pub fn check_naming(
         upstreams_used: BTreeSet::new(),
         system: None,
         normalises: Vec::new(),
+        texts: Vec::new(),
     };
     check.run();
-    let Check { mut plan, mut found, .. } = check;
+    let Check { mut plan, mut found, texts, .. } = check;
+    texts.iter().for_each(|(name, text)| sources.remember(name, text.to_string()));
     let mut known = HashSet::new();
     plan.inputs.retain(|path| known.insert(path.clone()));
     inputs.clone_from(&plan.inputs);
@@ -90,14 +94,15 @@ struct Check<'a> {
     document: &'a Document,
     plan: Plan,
     found: Vec<Diagnostic>,
-    /// Kind and options of each policy that is well defined.
-    policies: BTreeMap<&'a str, (String, Options)>,
+    policies: BTreeMap<&'a str, chain::Defined>,
     policies_used: BTreeSet<String>,
     upstreams_used: BTreeSet<String>,
     /// The authorities that the system believes, once somebody has asked.
     system: Option<Authorities>,
     /// How each listener normalises paths; patterns are judged by it.
     normalises: Vec<Normalise>,
+    /// Scripts that were read, by name: mistakes point into them.
+    texts: Vec<(Arc<str>, Arc<str>)>,
 }
 
 // === impl Check ===
@@ -108,6 +113,7 @@ impl<'a> Check<'a> {
         self.secrets();
         self.dictionaries();
         self.tables();
+        self.defaults();
         self.policies();
         self.listeners();
         self.upstreams();
@@ -252,7 +258,7 @@ impl<'a> Check<'a> {
                 continue;
             }
             self.report(unused(Noun::Policy, name));
-            if let Some((kind, options)) = self.policies.get(name.value.as_str())
+            if let Some(chain::Defined { kind, options, program: None }) = self.policies.get(name.value.as_str())
                 && let Err(found) = self.catalogue.check(kind, options)
             {
                 self.found.extend(found);

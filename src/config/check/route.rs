@@ -96,8 +96,8 @@ impl Check<'_> {
     /// Whether a policy of the file answers everything.
     fn file_answers(&self) -> bool {
         self.plan.chain.iter().any(|one| {
-            let places = self.catalogue.check(&one.kind, &one.options);
-            one.when.is_none() && !one.observe && places.is_ok_and(|places| places.answers)
+            let answers = || self.catalogue.check(&one.kind, &one.options).is_ok_and(|places| places.answers);
+            one.when.is_none() && !one.observe && (one.program.is_some() || answers())
         })
     }
 

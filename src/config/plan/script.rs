@@ -14,7 +14,8 @@ pub struct Script {
     /// The policy's name in `policies:`.
     pub policy: Arc<str>,
     pub main: Source,
-    /// Everything it requires, and what that requires: by the name in `require("…")`.
+    /// Everything it requires, and what that requires: by the name in `require("…")`. `a.b` and `a/b` are two names of
+    /// one text.
     pub modules: Vec<(Arc<str>, Source)>,
     /// Where the policy is written.
     pub span: Span,
@@ -23,7 +24,8 @@ pub struct Script {
 /// One text of a script.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Source {
-    /// As errors and logs call it: the file as written, or `NAME (inline)`.
+    /// As errors and logs call it: the file's path as it is opened, by which [`Sources`](crate::config::source::Sources)
+    /// knows the text too, so that a span in it shows its excerpt; or `NAME (inline)`, which they do not know.
     pub name: Arc<str>,
     pub text: Arc<str>,
     /// `None`: it stands in the YAML.

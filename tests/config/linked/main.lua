@@ -1,0 +1,1 @@
+local list = require("out")

@@ -1,0 +1,3 @@
+-- Cycles are found when it is run.
+local token = require("checks.token")
+return {}
