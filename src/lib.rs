@@ -108,6 +108,7 @@ pub mod failure;
 pub mod hook;
 pub mod http;
 pub mod library;
+pub mod lab;
 pub mod limits;
 pub mod listen;
 pub mod lua;

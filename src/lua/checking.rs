@@ -19,7 +19,7 @@ use crate::config::diagnostic::{Diagnostic, Span};
 use crate::config::plan::{Script, Source};
 use crate::hook::Hook;
 use crate::hook::table::TABLE;
-use crate::limits::{TYPE_CHECK_MS, TYPE_FINDINGS_MAX, TYPE_CHECK_STACK_BYTES};
+use crate::limits::{TYPE_CHECK_MS, TYPE_CHECK_STACK_BYTES, TYPE_FINDINGS_MAX};
 
 /// What the definitions file does not say, because editors read modules themselves.
 const MODULES: &str = "declare require: (name: string) -> any\n";
@@ -51,7 +51,9 @@ struct Texts(BTreeMap<ModuleName, (String, bool)>);
 #[must_use]
 pub fn check_scripts(scripts: &[Arc<Script>]) -> Vec<Diagnostic> {
     let mut sources: Vec<&Source> = Vec::new();
-    for source in scripts.iter().flat_map(|one| std::iter::once(&one.main).chain(one.modules.iter().map(|(_, one)| one))) {
+    for source in
+        scripts.iter().flat_map(|one| std::iter::once(&one.main).chain(one.modules.iter().map(|(_, one)| one)))
+    {
         if !sources.contains(&source) {
             sources.push(source);
         }
@@ -161,7 +163,8 @@ fn parameters(hook: Hook) -> &'static [&'static str] {
 impl Prepared {
     /// Gives the parameters of hooks their types, where the author has not.
     fn new(text: &str) -> Self {
-        let mode = |line: &str| ["--!strict", "--!nonstrict", "--!nocheck"].into_iter().find(|mode| line.trim() == *mode);
+        let mode =
+            |line: &str| ["--!strict", "--!nonstrict", "--!nocheck"].into_iter().find(|mode| line.trim() == *mode);
         let said = text.lines().take_while(|line| line.starts_with("--") || line.trim().is_empty()).find_map(mode);
         let mut out = Self { text: String::new(), strict: said == Some("--!strict"), before: 0, inserted: Vec::new() };
         if said.is_none() {
@@ -278,7 +281,8 @@ mod tests {
 
     #[test]
     fn mistakes_are_found_where_they_are() {
-        let text = "function request(exchange)\n\tlocal x = exchange.request.heders\n\texchange.request:cookei('a')\nend";
+        let text =
+            "function request(exchange)\n\tlocal x = exchange.request.heders\n\texchange.request:cookei('a')\nend";
         let warned = found(text);
         assert_eq!(warned.len(), 2, "{warned:#?}");
         assert!(warned[0].starts_with("W0305 ") && warned[0].contains("heders"), "{warned:#?}");

@@ -42,16 +42,14 @@ declare schema: { [string]: string | { type: string, default: any } }
 /// Members of objects that stand beside the declared ones: how they are walked and counted.
 const WALKS: &[(&str, &str)] = &[
     ("Headers", "\tfunction __iter(self): (any, any, any)\n"),
-    (
-        "Endpoints",
-        "\t[number]: Endpoint\n\tfunction __iter(self): (any, any, any)\n\tfunction __len(self): number\n",
-    ),
+    ("Endpoints", "\t[number]: Endpoint\n\tfunction __iter(self): (any, any, any)\n\tfunction __len(self): number\n"),
 ];
 
 /// Every noun as a Luau definitions file (`luau-lsp`'s `definitionFiles`).
 #[must_use]
 pub fn definitions() -> String {
-    let mut out = String::from("-- What Gatewright gives to Lua policies. Written by `gatewright new`; do not edit.\n\n");
+    let mut out =
+        String::from("-- What Gatewright gives to Lua policies. Written by `gatewright new`; do not edit.\n\n");
     // An extern type has to stand before what names it; nouns name each other, types do not need an order.
     let (objects, libraries): (Vec<_>, Vec<_>) = nouns().into_iter().partition(|noun| is_object(noun));
     out.push_str(BASE);

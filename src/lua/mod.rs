@@ -4,6 +4,7 @@
 //! of them, in a `vm::Vm`. What scripts may touch is declared in `hook/surface` and bound in `bind/`. All `unsafe` is in
 //! `raw/`, but for the string hash that Luau calls.
 
+pub mod author;
 mod bind;
 #[cfg(feature = "types")]
 mod checking;

@@ -1,0 +1,97 @@
+//! `gatewright test`: tests of policies, offline.
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+
+use super::Test;
+use super::exit::Exit;
+use crate::control::embed::on_event_loop;
+use crate::control::watch::Watch;
+use crate::lab::{self, Tested, Wanted, report};
+
+/// Runs the tests once, or whenever a file of theirs changes.
+pub fn run(asked: &Test, out: &mut dyn Write) -> io::Result<Exit> {
+    if !asked.watch {
+        return once(asked, out).map(|(exit, _)| exit);
+    }
+    loop {
+        let (_, watched) = once(asked, out)?;
+        writeln!(out, "\nwaiting for a change; Ctrl-C ends it")?;
+        out.flush()?;
+        on_event_loop(async move || Watch::new(watched).changed().await)?;
+        writeln!(out)?;
+    }
+}
+
+/// Runs them; also says what to watch.
+fn once(asked: &Test, out: &mut dyn Write) -> io::Result<(Exit, Vec<PathBuf>)> {
+    let wanted = Wanted {
+        places: asked.places.clone(),
+        filter: asked.filter.clone(),
+        seed: asked.seed.unwrap_or_else(|| fastrand::u64(..1 << 32)),
+        coverage: asked.coverage,
+    };
+    let mut written = Ok(());
+    // A thread of their own: they stop its clock.
+    let tested = std::thread::scope(|scope| {
+        let (told, rans) = std::sync::mpsc::channel();
+        let runs = scope.spawn(|| {
+            lab::run(&wanted, move |ran| {
+                let _nobody_reads = told.send(report::file(ran));
+            })
+        });
+        for text in rans {
+            if written.is_ok() {
+                written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+            }
+        }
+        runs.join().unwrap_or_else(|_| Err("the lab has a fault; it is on standard error".to_owned()))
+    });
+    written?;
+    let tested = match tested {
+        Ok(tested) => tested,
+        Err(why) => {
+            writeln!(io::stderr(), "error: {why}")?;
+            return Ok((Exit::Usage, asked.places.clone()));
+        }
+    };
+    finish(asked, &wanted, &tested, out)?;
+    if tested.files.is_empty() {
+        return Ok((Exit::Invalid, asked.places.clone()));
+    }
+    let exit = if report::failures(&tested) == 0 { Exit::Ok } else { Exit::Invalid };
+    Ok((exit, watched(&tested)))
+}
+
+fn finish(asked: &Test, wanted: &Wanted, tested: &Tested, out: &mut dyn Write) -> io::Result<()> {
+    if tested.files.is_empty() {
+        return writeln!(out, "no tests: a test of policies/x.lua is policies/x_test.lua; `gatewright new lua x` makes both");
+    }
+    if asked.coverage {
+        writeln!(out)?;
+        out.write_all(report::coverage(&tested.covered, true).as_bytes())?;
+    }
+    writeln!(out)?;
+    out.write_all(report::summary(tested).as_bytes())?;
+    if report::failures(tested) > 0 {
+        writeln!(out, "chance began with --seed {}", wanted.seed)?;
+    }
+    if let Some(path) = &asked.junit {
+        std::fs::write(path, report::junit(tested))?;
+    }
+    Ok(())
+}
+
+/// The test files, and every file their configurations were made of.
+fn watched(tested: &Tested) -> Vec<PathBuf> {
+    let mut all: Vec<PathBuf> = Vec::new();
+    for ran in &tested.files {
+        all.push(ran.path.clone());
+        let name = ran.path.file_name().unwrap_or_default().to_string_lossy().replacen("_test.", ".", 1);
+        all.push(ran.path.with_file_name(name));
+        all.extend(ran.outcomes.iter().flatten().flat_map(|outcome| outcome.inputs.clone()));
+    }
+    all.sort();
+    all.dedup();
+    all
+}
