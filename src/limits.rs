@@ -335,7 +335,7 @@ limits! {
     /// Bytes of a body that a policy may read or make whole, decoded.
     POLICY_BODY_BYTES: usize = 1024 * 1024;
     /// CPU time of a test between two of its waits.
-    LAB_CPU_MS: u64 = 10_000;
+    LAB_CPU_MS: u64 = 2_000;
     /// Of the VM in which tests run.
     LAB_MEMORY_BYTES: usize = 64 * 1024 * 1024;
     /// Virtual time that a test may wait for one response.

@@ -2,9 +2,14 @@
 
 use std::io::{self, Write};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use super::Test;
 use super::exit::Exit;
+use crate::config::diagnostic::Diagnostic;
+use crate::config::plan::Script;
+use crate::config::render::render_all;
+use crate::config::source::Sources;
 use crate::control::embed::on_event_loop;
 use crate::control::watch::Watch;
 use crate::lab::{self, Tested, Wanted, report};
@@ -59,7 +64,8 @@ fn once(asked: &Test, out: &mut dyn Write) -> io::Result<(Exit, Vec<PathBuf>)> {
     if tested.files.is_empty() {
         return Ok((Exit::Invalid, asked.places.clone()));
     }
-    let exit = if report::failures(&tested) == 0 { Exit::Ok } else { Exit::Invalid };
+    let wrong = check_types(&tested, out)? || report::failures(&tested) > 0;
+    let exit = if wrong { Exit::Invalid } else { Exit::Ok };
     Ok((exit, watched(&tested)))
 }
 
@@ -80,6 +86,24 @@ fn finish(asked: &Test, wanted: &Wanted, tested: &Tested, out: &mut dyn Write) -
         std::fs::write(path, report::junit(tested))?;
     }
     Ok(())
+}
+
+/// What is wrong with the types of the scripts that ran, printed; says whether any is an error.
+fn check_types(tested: &Tested, out: &mut dyn Write) -> io::Result<bool> {
+    let mut scripts: Vec<Arc<Script>> = Vec::new();
+    for script in tested.files.iter().flat_map(|ran| ran.outcomes.iter().flatten()).flat_map(|one| &one.scripts) {
+        // A test's own inline texts have places in no file.
+        if script.main.span.is_none() && !scripts.iter().any(|known| known.main == script.main) {
+            scripts.push(script.clone());
+        }
+    }
+    let found = crate::lua::check_scripts(&scripts);
+    let mut sources = Sources::from_text("", "");
+    for source in scripts.iter().flat_map(|one| std::iter::once(&one.main).chain(one.modules.iter().map(|(_, one)| one))) {
+        sources.remember(&source.name, source.text.to_string());
+    }
+    out.write_all(render_all(&found, &sources, false).as_bytes())?;
+    Ok(found.iter().any(Diagnostic::is_error))
 }
 
 /// The test files, and every file their configurations were made of.

@@ -328,6 +328,29 @@ pub enum StatusPattern {
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(pub Arc<[u8]>);
 
+// === impl Plan ===
+
+impl Plan {
+    /// Every script that is used somewhere, once.
+    #[must_use]
+    pub fn scripts(&self) -> Vec<Arc<Script>> {
+        let listeners = self.listeners.iter().flat_map(|one| &one.chain);
+        let routes = self.routes.iter().flat_map(|one| &one.chain);
+        let upstreams = self.upstreams.iter().flat_map(|one| {
+            let balance = if let Balance::Policy(written) = &one.balance { Some(&**written) } else { None };
+            one.chain.iter().chain(balance)
+        });
+        let uses = self.chain.iter().chain(listeners).chain(routes).chain(upstreams);
+        let mut found: Vec<Arc<Script>> = Vec::new();
+        for script in uses.filter_map(|written| Some(&written.program.as_ref()?.script)) {
+            if !found.iter().any(|known| known.main == script.main) {
+                found.push(script.clone());
+            }
+        }
+        found
+    }
+}
+
 // === impl Listener ===
 
 impl Listener {

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
 use super::ask::{ask, get, question, text};
@@ -10,6 +11,7 @@ use super::setup::Setup;
 use super::world::World;
 use super::{File, pace};
 use crate::clock;
+use crate::config::plan::Script;
 use crate::hook::Plain;
 use crate::limits::LAB_WAIT_MS;
 use crate::lua::author::{Bench, Paused};
@@ -29,6 +31,8 @@ pub struct Outcome {
     pub said: Vec<String>,
     /// Files that it was made of, besides its own.
     pub inputs: Vec<PathBuf>,
+    /// Scripts that ran.
+    pub scripts: Vec<Arc<Script>>,
 }
 
 /// Why a test did not pass.
@@ -74,30 +78,26 @@ async fn live(file: &File, index: usize, outcome: &mut Outcome) {
                 };
                 paused = task.go_on(&[Plain::Map(vec![answer])], false);
             }
-            Paused::Returned(told) => break read(&told, outcome),
-            Paused::Failed(message) => break Some(Wrong { message, trace: String::new() }),
+            Paused::Returned(_) => break None,
+            Paused::Failed(message, trace) => break Some(Wrong { message, trace }),
         }
     };
     drop(task);
     stage.lines.extend(heard::take());
-    outcome.why = wrong;
+    let told = match stage.bench.call("__outcome").go_on(&[], true) {
+        Paused::Returned(told) => told,
+        Paused::Asks(_) | Paused::Failed(..) => Plain::Nil,
+    };
+    outcome.why = wrong.or_else(|| Some(Wrong { message: text(&told, "why")?, trace: String::new() }));
+    if let Some(Plain::List(said)) = get(&told, "said") {
+        outcome.said.extend(said.iter().filter_map(Plain::text).map(|text| String::from_utf8_lossy(text).into_owned()));
+    }
     outcome.said.extend(stage.lines.iter().filter_map(Line::warning));
     if let Some(world) = stage.world.take() {
         outcome.inputs.clone_from(&world.inputs);
+        outcome.scripts.clone_from(&world.scripts);
         world.close().await;
     }
-}
-
-/// What a test has said of itself.
-fn read(told: &Plain, outcome: &mut Outcome) -> Option<Wrong> {
-    if let Some(Plain::List(said)) = get(told, "said") {
-        outcome.said.extend(said.iter().filter_map(Plain::text).map(|text| String::from_utf8_lossy(text).into_owned()));
-    }
-    if matches!(get(told, "ok"), Some(Plain::Bool(true))) {
-        return None;
-    }
-    let of = |key: &str| text(told, key).unwrap_or_default();
-    Some(Wrong { message: of("why"), trace: of("trace") })
 }
 
 /// A test while it runs.

@@ -130,7 +130,7 @@ impl File {
             Paused::Returned(Plain::List(cases)) => cases,
             Paused::Returned(_) => Vec::new(),
             Paused::Asks(_) => return Err(format!("{shown}: it waits outside of a test")),
-            Paused::Failed(why) => return Err(why),
+            Paused::Failed(why, _) => return Err(why),
         };
         let read = |case: &Plain| {
             let line = match ask::get(case, "line") {

@@ -72,7 +72,7 @@ fn answer(bench: &Rc<Bench>, endpoint: &Endpoint, asked: &Asked) -> Plain {
     match bench.call("__answer").go_on(&[request], true) {
         Paused::Returned(answer) => answer,
         Paused::Asks(_) => broken("a fake upstream cannot wait; let it return `delay`"),
-        Paused::Failed(why) => broken(&why),
+        Paused::Failed(why, _) => broken(&why),
     }
 }
 

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::time::Duration;
 
-use super::{Outcome, Ran, Tested};
+use super::{Outcome, Ran, Tested, Wrong};
 use crate::lua::author::Covered;
 
 /// A file's tests, a line each, and what is to be said of those that failed.
@@ -23,9 +23,8 @@ pub fn file(ran: &Ran) -> String {
         let _ = writeln!(out, "  {mark:<6} {} ({})", outcome.name, millis(outcome.took));
         if let Some(wrong) = &outcome.why {
             indented(&wrong.message, "         ", &mut out);
-            // The first line of a trace is the message's own place.
-            for line in wrong.trace.lines().filter(|line| !line.starts_with("lab:") && !line.trim().is_empty()) {
-                let _ = writeln!(out, "           at {}", line.trim());
+            for line in places(wrong) {
+                let _ = writeln!(out, "           at {line}");
             }
             for said in &outcome.said {
                 indented(said, "         | ", &mut out);
@@ -33,6 +32,13 @@ pub fn file(ran: &Ran) -> String {
         }
     }
     out
+}
+
+/// The lines of tests and of modules that led there, but for the one that the message begins with.
+fn places(wrong: &Wrong) -> impl Iterator<Item = &str> {
+    let ours = |line: &&str| !line.starts_with("lab:") && !line.starts_with("[C]") && !line.is_empty();
+    let told = |line: &&str| line.split(' ').next().is_some_and(|place| wrong.message.starts_with(place));
+    wrong.trace.lines().map(str::trim).filter(ours).filter(move |line| !told(line))
 }
 
 /// The last line: how many, and how long.
@@ -146,7 +152,7 @@ fn testcase(path: &Path, outcome: &Outcome, out: &mut String) {
     match &outcome.why {
         None => out.push_str("/>\n"),
         Some(wrong) => {
-            let text = escape(&[wrong.trace.as_str(), &outcome.said.join("\n")].join("\n"));
+            let text = escape(&[places(wrong).collect::<Vec<_>>().join("\n"), outcome.said.join("\n")].join("\n"));
             let _ = writeln!(out, "><failure message=\"{}\">{text}</failure></testcase>", escape(&wrong.message));
         }
     }

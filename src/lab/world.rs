@@ -10,7 +10,7 @@ use super::pace;
 use super::setup::Setup;
 use crate::config::check::check;
 use crate::config::files::{Content, Files, Inputs};
-use crate::config::plan::{Plan, Secret};
+use crate::config::plan::{Plan, Script, Secret};
 use crate::config::render::render_all;
 use crate::config::scalar::Environment;
 use crate::config::source::Sources;
@@ -30,6 +30,8 @@ pub(super) struct World {
     /// Where each listener is met.
     listeners: Vec<(String, Arc<str>)>,
     endpoints: Vec<Arc<str>>,
+    /// The scripts in it.
+    pub(super) scripts: Vec<Arc<Script>>,
     /// The files that it was made of.
     pub(super) inputs: Vec<PathBuf>,
 }
@@ -79,7 +81,7 @@ impl World {
         let done = mailbox.commit(1, doors.collect(), LogPlan::Replace(None)).await.ok_or_else(gone)?;
         done.await.map_err(|_| gone())?;
         pace::settle().await;
-        Ok(Self { mailbox, listeners, endpoints: places, inputs })
+        Ok(Self { mailbox, listeners, endpoints: places, scripts: plan.scripts(), inputs })
     }
 
     /// Where a listener is met; the first if none is named.

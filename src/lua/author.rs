@@ -36,7 +36,8 @@ pub enum Paused {
     Returned(Plain),
     /// It yielded this, and goes on with what it is given.
     Asks(Plain),
-    Failed(String),
+    /// What was raised, and the lines that led there, innermost first.
+    Failed(String, String),
 }
 
 /// Sources by name: how often each line that is code has run.
@@ -108,7 +109,7 @@ impl Bench {
             match bench.resume(script, 0) {
                 Paused::Returned(_) => bench.lua.frame(script).clear(),
                 Paused::Asks(_) => return Err(format!("{}: nothing can be awaited outside of `test`", text.name)),
-                Paused::Failed(why) => return Err(why),
+                Paused::Failed(why, _) => return Err(why),
             }
         }
         Ok(bench)
@@ -134,9 +135,9 @@ impl Bench {
             let _running = watched().enter(self.lua.target(), LAB_CPU_MS * 1_000_000);
             self.lua.resume(thread, arguments)
         };
-        if self.lua.meter().killed.take() {
-            return Paused::Failed(format!("it took more than {LAB_CPU_MS} ms of CPU time; {}", self.lua.trace(thread)));
-        }
+        // The error has said so already; who caught it goes on.
+        self.lua.meter().killed.set(false);
+        let plainly = |why: String| Paused::Failed(why, String::new());
         let given = || {
             let frame = self.lua.frame(thread);
             match frame.kind(1) {
@@ -145,9 +146,9 @@ impl Bench {
             }
         };
         match stopped {
-            Stopped::Failed(message) => Paused::Failed(message),
-            Stopped::Returned => given().map_or_else(Paused::Failed, Paused::Returned),
-            Stopped::Waits => given().map_or_else(Paused::Failed, Paused::Asks),
+            Stopped::Failed(message) => Paused::Failed(message, self.lua.trace(thread)),
+            Stopped::Returned => given().map_or_else(plainly, Paused::Returned),
+            Stopped::Waits => given().map_or_else(plainly, Paused::Asks),
         }
     }
 }

@@ -23,6 +23,8 @@ use crate::limits::{TYPE_CHECK_MS, TYPE_CHECK_STACK_BYTES, TYPE_FINDINGS_MAX};
 
 /// What the definitions file does not say, because editors read modules themselves.
 const MODULES: &str = "declare require: (name: string) -> any\n";
+/// What a hook returns, where its author has not said.
+const RETURNS: &str = ": ...any";
 /// Before a text that says nothing of its mode: everything is looked at, and told as a warning.
 const STRICT: &str = "--!strict\n";
 
@@ -205,7 +207,14 @@ impl Prepared {
                 at += 1;
             }
         }
-        self.text.push_str(&line[close..]);
+        self.text.push(')');
+        let rest = &line[close + 1..];
+        if !rest.trim_start().starts_with(':') {
+            // It may return a verdict here and nothing there.
+            self.inserted.push((index, close as u32 + 1, RETURNS.len() as u32));
+            self.text.push_str(RETURNS);
+        }
+        self.text.push_str(rest);
     }
 
     /// A place of the text as the analyser has it, in the text as written.

@@ -39,6 +39,12 @@ declare options: { [string]: any }
 declare schema: { [string]: string | { type: string, default: any } }
 ";
 
+/// What stands in test files, so that editors know it.
+const TESTS: &str = "
+--- In `x_test.lua`: a test of `x.lua`, run by `gatewright test`.
+declare test: (name: string, run: (t: any) -> ()) -> ()
+";
+
 /// Members of objects that stand beside the declared ones: how they are walked and counted.
 const WALKS: &[(&str, &str)] = &[
     ("Headers", "\tfunction __iter(self): (any, any, any)\n"),
@@ -59,6 +65,7 @@ pub fn definitions() -> String {
     for noun in libraries {
         library(noun, &mut out);
     }
+    out.push_str(TESTS);
     out
 }
 

@@ -7,7 +7,7 @@ schema = {
 	keys = "table",
 }
 
-function request(exchange: Exchange)
+function request(exchange: Exchange): Verdict?
 	local key = exchange.request.headers[options.field]
 	if not key then
 		return answer(401, { ["www-authenticate"] = "ApiKey" }, "a key is missing\n")
