@@ -112,6 +112,12 @@ impl Guard {
         Drain(self.node.clone()).guard()
     }
 
+    /// The node it stands at.
+    #[must_use]
+    pub fn node(&self) -> Drain {
+        Drain(self.node.clone())
+    }
+
     /// The level now; the task is woken when it rises.
     pub fn poll_level(&self, cx: &Context<'_>) -> Level {
         if let Some(slot) = self.node.guards.borrow_mut().get_mut(self.key) {

@@ -73,6 +73,8 @@ reasons! {
     TransferCodingUnknown = "transfer_coding_unknown", Client, "This transfer coding is not supported.";
     BadChunk = "bad_chunk", Client, "The chunked body is malformed.";
     ExpectationUnknown = "expectation_unknown", Client, "This expectation is not supported.";
+    /// A coded request body that is not what its head says.
+    BadCoding = "bad_coding", Client, "The request body is not in the coding that it claims.";
     BodyTooLarge = "body_too_large", Client, "The request body is too large.";
     // The client's conduct.
     HeadTimeout = "head_timeout", Client, "The request head did not arrive in time.";
@@ -114,6 +116,10 @@ reasons! {
     PolicyFailed = "policy_failed", Policy, "The request could not be processed.";
     PolicyRefused = "policy_refused", Policy, "The request was refused.";
     MayNotWait = "may_not_wait", Policy, "The request could not be processed.";
+    /// A response body larger than a policy takes it.
+    ResponseTooLarge = "response_too_large", Proxy, "The response is too large.";
+    /// The worker holds as many bytes of bodies as it may.
+    BodiesExceeded = "bodies_exceeded", Proxy, "The server is too busy.";
     LoopDetected = "loop_detected", Client, "The request loops.";
     Draining = "draining", Proxy, "The server is going away.";
     Broken = "broken", Proxy, "The request could not be processed.";

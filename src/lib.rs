@@ -47,6 +47,7 @@
 //! - what is refused on the wire: [`http::admit`], [`http::h1`], [`http::target`]
 //! - what the file may hold: [`config::document`]; what is wrong with it: [`config::check`]
 //! - what a reload does: [`control::reload`]; how it is undone: [`control::steer`], [`control::history`]
+//! - what a policy may wait for: [`hook::Awaited`]; its own requests: [`proxy::fetch`]
 //! - what a failure costs the client: [`failure::Reason`] and [`proxy::answer::status`]
 //! - every bound there is: [`limits`]
 //!
@@ -64,7 +65,9 @@
 //!    failure asks `upstream_failure`, and [`upstream::repeat`] says what may be sent again.
 //! 7. `upstream_response`, then `response` are edited; a failure or an answer without a body gets its
 //!    [page](proxy::answer) and `failure_page`.
-//! 8. The four flows are polled in one place until the last byte: a source is read only while its sink has room.
+//! 8. The four flows are polled in one place until the last byte: a source is read only while its sink has room. Where
+//!    policies speak at body hooks each portion passes them on its way (`proxy/filter.rs`); a whole body that a hook of
+//!    the head asks for is read before anything goes on (`proxy/body.rs`).
 //! 9. `log` looks; one line of the [access log](observe::access_log); the client goes back to its door.
 //!
 //! # Words
@@ -107,8 +110,8 @@ pub mod drain;
 pub mod failure;
 pub mod hook;
 pub mod http;
-pub mod library;
 pub mod lab;
+pub mod library;
 pub mod limits;
 pub mod listen;
 pub mod lua;

@@ -58,6 +58,10 @@ limits! {
     BODY_HELD_BYTES_CEILING: usize = 64 * 1024 * 1024;
     /// Bytes of bodies that one worker holds at once for `buffer`; beyond them bodies stream as if it were off.
     BODIES_HELD_BYTES_MAX: usize = 256 * 1024 * 1024;
+    /// Bytes that undoing a content coding makes at once, before others may run: some 100 microseconds.
+    CODING_STEP_BYTES: usize = 64 * 1024;
+    /// Bits of zstd's window: 8 MiB, what RFC 9659 asks of a decoder.
+    ZSTD_WINDOW_BITS_MAX: u32 = 23;
     /// Heads and out-buffers a worker keeps for reuse.
     HEADS_KEPT: usize = 256;
     /// Bytes over which a head's or out-buffer's memory is not kept for reuse.
@@ -158,6 +162,8 @@ limits! {
     PLAIN_DEPTH_MAX: usize = 32;
     /// Bytes of an identity, its claims included: tokens are seldom over 4 KiB.
     IDENTITY_BYTES_MAX: usize = 32 * 1024;
+    /// Fetches of policies that may lead to each other: one that an upstream's own policy makes, and so on.
+    FETCH_DEPTH_MAX: u8 = 4;
     /// Fetches, bodies and timers that one exchange waits for at once.
     TICKETS_MAX: usize = 32;
     /// Milliseconds a DNS answer is used at least: a zero time to live must not become a query per request.
@@ -374,6 +380,8 @@ limits! {
     TIMER_JITTER_PERCENT: u32 = 5;
     /// Milliseconds between two looks of the watchdog at running calls.
     WATCHDOG_TICK_MS: u64 = 1;
+    /// Milliseconds over which a policy's share of a worker is taken.
+    WATCHDOG_SHARE_WINDOW_MS: u64 = 1_000;
     /// The same while no script has run since the last look.
     WATCHDOG_IDLE_TICK_MS: u64 = 10;
 }

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use super::exit::Exit;
 use super::{
-    Cert, CertCommand, Cli, Command, Explain, New, NewKind, cert, check, config_file, explain, new, proxy, schema, serve,
-    steer, test,
+    Cert, CertCommand, Cli, Command, Explain, New, NewKind, cert, check, config_file, explain, new, proxy, schema,
+    serve, steer, test,
 };
 use crate::control::Source;
 use crate::http::head::Head;
@@ -46,7 +46,9 @@ pub fn run(cli: Cli) -> Exit {
                 return Exit::Usage;
             }
         },
-        Some(Command::Check(asked)) => with_file(asked.file.config, |file| check::run(file, asked.format, &mut out)),
+        Some(Command::Check(asked)) => {
+            with_file(asked.file.config, |file| check::run(file, asked.format, asked.grants, &mut out))
+        }
         Some(Command::Explain(asked)) => {
             with_file(asked.file.config.clone(), |file| explain_request(file, &asked, &mut out))
         }

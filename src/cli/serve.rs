@@ -65,7 +65,10 @@ pub fn demo() -> Exit {
     };
     let source = Source::Text { name: "demo.yaml".into(), text: demo::text(port) };
     let name = demo::ORIGIN.trim_start_matches("memory:");
-    let furnish: Furnish = std::sync::Arc::new(move |drain| demo_origin::furnish(name, drain));
+    let furnish: Furnish = std::sync::Arc::new(move |drain| {
+        demo_origin::furnish(name, drain);
+        Vec::new()
+    });
     serve(source, Some(1), Some(furnish), Some(demo::lines(port)))
 }
 

@@ -19,13 +19,19 @@ pub fn run(asked: &Test, out: &mut dyn Write) -> io::Result<Exit> {
     if !asked.watch {
         return once(asked, out).map(|(exit, _)| exit);
     }
-    loop {
-        let (_, watched) = once(asked, out)?;
-        writeln!(out, "\nwaiting for a change; Ctrl-C ends it")?;
-        out.flush()?;
-        on_event_loop(async move || Watch::new(watched).changed().await)?;
-        writeln!(out)?;
-    }
+    on_event_loop(async || {
+        let mut watch: Option<Watch> = None;
+        loop {
+            let (_, watched) = once(asked, out)?;
+            // What changed while they ran is seen by the watch that was there already.
+            let watch = watch.get_or_insert_with(|| Watch::new(watched.clone()));
+            watch.replace(watched);
+            writeln!(out, "\nwaiting for a change; Ctrl-C ends it")?;
+            out.flush()?;
+            let _which = watch.changed().await;
+            writeln!(out)?;
+        }
+    })?
 }
 
 /// Runs them; also says what to watch.
@@ -39,7 +45,7 @@ fn once(asked: &Test, out: &mut dyn Write) -> io::Result<(Exit, Vec<PathBuf>)> {
     let mut written = Ok(());
     // A thread of their own: they stop its clock.
     let tested = std::thread::scope(|scope| {
-        let (told, rans) = std::sync::mpsc::channel();
+        let (told, rans) = std::sync::mpsc::sync_channel(1);
         let runs = scope.spawn(|| {
             lab::run(&wanted, move |ran| {
                 let _nobody_reads = told.send(report::file(ran));
@@ -71,7 +77,10 @@ fn once(asked: &Test, out: &mut dyn Write) -> io::Result<(Exit, Vec<PathBuf>)> {
 
 fn finish(asked: &Test, wanted: &Wanted, tested: &Tested, out: &mut dyn Write) -> io::Result<()> {
     if tested.files.is_empty() {
-        return writeln!(out, "no tests: a test of policies/x.lua is policies/x_test.lua; `gatewright new lua x` makes both");
+        return writeln!(
+            out,
+            "no tests: a test of policies/x.lua is policies/x_test.lua; `gatewright new lua x` makes both"
+        );
     }
     if asked.coverage {
         writeln!(out)?;
@@ -99,10 +108,15 @@ fn check_types(tested: &Tested, out: &mut dyn Write) -> io::Result<bool> {
     }
     let found = crate::lua::check_scripts(&scripts);
     let mut sources = Sources::from_text("", "");
-    for source in scripts.iter().flat_map(|one| std::iter::once(&one.main).chain(one.modules.iter().map(|(_, one)| one))) {
+    for source in
+        scripts.iter().flat_map(|one| std::iter::once(&one.main).chain(one.modules.iter().map(|(_, one)| one)))
+    {
         sources.remember(&source.name, source.text.to_string());
     }
-    out.write_all(render_all(&found, &sources, false).as_bytes())?;
+    if !found.is_empty() {
+        writeln!(out)?;
+        out.write_all(render_all(&found, &sources, false).as_bytes())?;
+    }
     Ok(found.iter().any(Diagnostic::is_error))
 }
 

@@ -331,18 +331,22 @@ pub struct Secret(pub Arc<[u8]>);
 // === impl Plan ===
 
 impl Plan {
-    /// Every script that is used somewhere, once.
+    /// Every policy, everywhere it stands.
+    pub fn uses(&self) -> impl Iterator<Item = &Use> {
+        let listeners = self.listeners.iter().flat_map(|listener| &listener.chain);
+        let routes = self.routes.iter().flat_map(|route| &route.chain);
+        let upstreams = self.upstreams.iter().flat_map(|upstream| {
+            let balance = if let Balance::Policy(one) = &upstream.balance { Some(&**one) } else { None };
+            upstream.chain.iter().chain(balance)
+        });
+        self.chain.iter().chain(listeners).chain(routes).chain(upstreams)
+    }
+
+    /// Every script that stands somewhere, once.
     #[must_use]
     pub fn scripts(&self) -> Vec<Arc<Script>> {
-        let listeners = self.listeners.iter().flat_map(|one| &one.chain);
-        let routes = self.routes.iter().flat_map(|one| &one.chain);
-        let upstreams = self.upstreams.iter().flat_map(|one| {
-            let balance = if let Balance::Policy(written) = &one.balance { Some(&**written) } else { None };
-            one.chain.iter().chain(balance)
-        });
-        let uses = self.chain.iter().chain(listeners).chain(routes).chain(upstreams);
         let mut found: Vec<Arc<Script>> = Vec::new();
-        for script in uses.filter_map(|written| Some(&written.program.as_ref()?.script)) {
+        for script in self.uses().filter_map(|one| Some(&one.program.as_ref()?.script)) {
             if !found.iter().any(|known| known.main == script.main) {
                 found.push(script.clone());
             }

@@ -74,6 +74,12 @@ impl Chain {
         self.speaking[hook as usize] & active != 0
     }
 
+    /// The places of the `active` seats that speak at a hook, in the order written.
+    pub fn speaking_at(&self, hook: Hook, active: u64) -> impl Iterator<Item = usize> {
+        let bits = self.speaking[hook as usize] & active;
+        (0..u64::BITS as usize).filter(move |index| bits & (1 << index) != 0)
+    }
+
     #[must_use]
     pub fn seats(&self) -> &[Seat] {
         &self.seats
@@ -171,7 +177,7 @@ impl<'a> Round<'a> {
         if seat.observe {
             would(view, seat, &outcome);
         }
-        if seat.observe || (outcome.is_err() && self.row.on_failure == OnFailure::SendAsIs) {
+        if seat.observe || (fails_of_itself(&outcome) && self.row.on_failure == OnFailure::SendAsIs) {
             view.undo();
         }
         let verdict = settle(self.row, seat, outcome)?;
@@ -189,6 +195,8 @@ fn settle(row: &'static Row, seat: &Seat, outcome: Outcome) -> Outcome {
             }
             return match row.on_failure {
                 OnFailure::Closed | OnFailure::Abort | OnFailure::RefuseGeneration if !seat.observe => Err(failure),
+                // It is not the policy that failed: the body it waited for never came whole, or the client has gone.
+                OnFailure::SendAsIs if failure.reason().fault() != Fault::Policy && !seat.observe => Err(failure),
                 OnFailure::Bypass => Ok(Verdict::Bypass),
                 _ => Ok(Verdict::Pass),
             };
@@ -202,6 +210,10 @@ fn settle(row: &'static Row, seat: &Seat, outcome: Outcome) -> Outcome {
         return Err(Failure::with(Reason::PolicyFailed, text));
     }
     Ok(if seat.observe { Verdict::Pass } else { verdict })
+}
+
+fn fails_of_itself(outcome: &Outcome) -> bool {
+    matches!(outcome, Err(failure) if failure.reason().fault() == Fault::Policy)
 }
 
 /// Counts what an observed policy would have done.

@@ -33,6 +33,10 @@ pub enum Refused {
     NoBody(Side),
     /// The end of a body is not there yet.
     NotYet,
+    /// Chunks are there at body hooks only.
+    NoChunk,
+    /// The request's body is on its way through hooks of its own.
+    Overlap,
 }
 
 // === impl Refused ===
@@ -88,6 +92,10 @@ impl fmt::Display for Refused {
             Self::NoBody(Side::Response) => {
                 f.write_str("this response can have no body: it answers HEAD, or its status is 204 or 304")
             }
+            Self::NoChunk => f.write_str("there is no chunk here; chunks are at the hooks named after bodies, `body` here"),
+            Self::Overlap => f.write_str(
+                "the request's body is still on its way through `request_body`, which cannot run while this waits: take it whole",
+            ),
             Self::NotYet => f.write_str("trailers come with the last, empty chunk"),
         }
     }

@@ -177,10 +177,10 @@ table! {
     CacheHit "cache_hit" Ask, ROUTED | ENTRY, VALUES, ["Serve" "Revalidate" "Bypass"], No, Default, "in", "an entry was found, fresh or stale";
     Balance "balance" Ask, ROUTED | ENDPOINTS, VALUES, ["Endpoint" "Answer"], No, Default, "in", "each attempt";
     UpstreamRequest "upstream_request" Edit, ROUTED | ENDPOINT, REQUEST | VALUES, ["Answer"], Yes, Closed, "in", "each attempt, the endpoint is known";
-    UpstreamFailure "upstream_failure" Ask, ROUTED | ENDPOINT | FAILURE, VALUES, ["Retry" "Answer" "Fail"], Yes, Default, "out", "an attempt failed";
+    UpstreamFailure "upstream_failure" Ask, ROUTED | ENDPOINT | FAILURE, VALUES, ["Retry" "Answer" "Fail"], Yes, Default, "in", "an attempt failed";
     UpstreamResponse "upstream_response" Edit, ANSWERED | RESPONSE_BODY, RESPONSE | RESPONSE_BODY | VALUES, ["Retry" "Answer"], Yes, Closed, "out", "each attempt, the head arrived; before the cache";
     UpstreamResponseBody "upstream_response_body" Edit, ANSWERED | RESPONSE_BODY, RESPONSE | RESPONSE_BODY | VALUES, [], Yes, Abort, "out", "the same body on its way into the cache";
-    Store "store" Ask, ANSWERED, VALUES, ["Store" "Skip"], No, Skip, "out", "the response could be kept";
+    Store "store" Ask, ANSWERED, VALUES, ["Store" "Skip"], No, Skip, "in", "the response could be kept";
     Response "response" Edit, ANSWERED | RESPONSE_BODY, RESPONSE | RESPONSE_BODY | VALUES, ["Answer"], Yes, SendAsIs, "out", "before the first byte to the client; hit or miss";
     ResponseBody "response_body" Edit, ANSWERED | RESPONSE_BODY, RESPONSE | RESPONSE_BODY | VALUES, ["Answer"], Yes, Abort, "out", "each chunk, or once when buffered";
     FailurePage "failure_page" Edit, ANSWERED | RESPONSE_BODY, RESPONSE | RESPONSE_BODY | VALUES, ["Answer"], Yes, PlainPage, "out", "the answer is ours and has no body";

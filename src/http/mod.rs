@@ -5,6 +5,7 @@
 pub mod admit;
 pub mod authority;
 pub mod client_cert;
+pub mod coding;
 pub mod date;
 pub mod forwarded;
 pub mod h1;

@@ -79,7 +79,7 @@ async fn live(file: &File, index: usize, outcome: &mut Outcome) {
                 paused = task.go_on(&[Plain::Map(vec![answer])], false);
             }
             Paused::Returned(_) => break None,
-            Paused::Failed(message, trace) => break Some(Wrong { message, trace }),
+            Paused::Failed(message, trace) => break Some(Wrong { message: placed(message, &trace), trace }),
         }
     };
     drop(task);
@@ -97,6 +97,16 @@ async fn live(file: &File, index: usize, outcome: &mut Outcome) {
         outcome.inputs.clone_from(&world.inputs);
         outcome.scripts.clone_from(&world.scripts);
         world.close().await;
+    }
+}
+
+/// What ended in our own text is told where the test had called it.
+fn placed(message: String, trace: &str) -> String {
+    let rest = message.strip_prefix("lab:").and_then(|rest| rest.split_once(": "));
+    let caller = trace.lines().map(str::trim).find(|line| !line.starts_with("lab:") && !line.starts_with("[C]"));
+    match (rest, caller.and_then(|line| line.split(' ').next())) {
+        (Some((_, rest)), Some(place)) if !place.is_empty() => format!("{place}: {rest}"),
+        _ => message,
     }
 }
 
@@ -122,7 +132,8 @@ impl Stage<'_> {
                 let world = self.world.as_ref().ok_or("there is no configuration")?;
                 let at = world.listener(text(asked, "listener").as_deref())?.clone();
                 let answer = pace::hurry(LAB_WAIT_MS, ask(&at, question(asked)?)).await;
-                let answer = answer.ok_or_else(|| format!("no response came in {} virtual seconds", LAB_WAIT_MS / 1000));
+                let answer =
+                    answer.ok_or_else(|| format!("no response came in {} virtual seconds", LAB_WAIT_MS / 1000));
                 // `log` and what is detached have their turn.
                 pace::settle().await;
                 Ok(answer??.into_plain())
@@ -146,4 +157,3 @@ impl Stage<'_> {
 fn entry(name: &str, value: Plain) -> (Box<[u8]>, Plain) {
     (name.as_bytes().into(), value)
 }
-

@@ -140,6 +140,11 @@ impl File {
             (ask::text(case, "name").unwrap_or_default(), line)
         };
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default().replacen("_test.", ".", 1);
-        Ok(Self { path: path.to_owned(), policy: path.with_file_name(name), code, cases: cases.iter().map(read).collect() })
+        Ok(Self {
+            path: path.to_owned(),
+            policy: path.with_file_name(name),
+            code,
+            cases: cases.iter().map(read).collect(),
+        })
     }
 }

@@ -74,8 +74,12 @@ fn usual(
     if let Some(grants @ Plain::Map(_)) = get(asked, "grants") {
         own["may"] = grants.to_json();
     }
-    if let Some(limits @ Plain::Map(_)) = get(asked, "limits") {
-        own["limits"] = limits.to_json();
+    // The lab's thread does little else than to run the policy.
+    own["limits"] = json!({ "share": "100%" });
+    if let Some(limits @ Plain::Map(_)) = get(asked, "limits")
+        && let (Value::Object(limits), Value::Object(all)) = (limits.to_json(), &mut own["limits"])
+    {
+        all.extend(limits);
     }
     let mut names = vec!["origin".to_owned()];
     if let Some(Plain::List(more)) = get(asked, "upstreams") {

@@ -120,7 +120,8 @@ fn sources(setup: &Setup) -> Result<Sources, String> {
     match &setup.text {
         Some(text) => put(&setup.main, text),
         None => {
-            let text = std::fs::read_to_string(&setup.main).map_err(|why| format!("{}: {why}", setup.main.display()))?;
+            let text =
+                std::fs::read_to_string(&setup.main).map_err(|why| format!("{}: {why}", setup.main.display()))?;
             put(&setup.main, &text);
         }
     }

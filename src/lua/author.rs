@@ -9,6 +9,7 @@ use std::sync::Arc;
 use super::raw::{self, Kind, Lines, Lua, Options, Ref, Stopped, Thread, watched};
 use super::{bind, sandbox};
 use crate::hook::Plain;
+use crate::hook::budget::{self, Usage};
 use crate::limits::{LAB_CPU_MS, LAB_MEMORY_BYTES, PLAIN_ITEMS_MAX};
 
 /// A text, compiled.
@@ -22,6 +23,7 @@ pub struct Code {
 pub struct Bench {
     lua: Lua,
     script: Thread,
+    usage: &'static Usage,
 }
 
 /// A function of it that runs.
@@ -61,7 +63,7 @@ pub fn covered() -> Covered {
 
 /// How scripts are compiled on this thread.
 pub(super) fn options() -> Options {
-    Options { coverage: COVERED.with_borrow(Option::is_some) }
+    Options { coverage: is_covering(), ..Options::default() }
 }
 
 /// Whether the functions of scripts have to be kept, to be asked for their lines.
@@ -84,7 +86,8 @@ pub(super) fn gather(lua: &Lua, functions: &[(Arc<str>, Ref)]) {
 impl Code {
     /// Compiles a text; an error with its line.
     pub fn new(name: &str, text: &str) -> Result<Self, String> {
-        let bytecode = raw::compile(text.as_bytes(), Options::default()).map_err(|why| format!("{name}:{why}"))?;
+        let bytecode = raw::compile(text.as_bytes(), Options { frames: true, ..Options::default() })
+            .map_err(|why| format!("{name}:{why}"))?;
         Ok(Self { name: name.into(), bytecode: bytecode.into() })
     }
 }
@@ -103,7 +106,7 @@ impl Bench {
         sandbox::furnish(&lua, &constants)?;
         let script = lua.thread();
         lua.sandbox(script);
-        let bench = Rc::new(Self { lua, script });
+        let bench = Rc::new(Self { lua, script, usage: budget::usage(&"a test".into()) });
         for text in texts {
             bench.lua.load(script, &text.name, &text.bytecode)?;
             match bench.resume(script, 0) {
@@ -132,7 +135,7 @@ impl Bench {
 
     fn resume(&self, thread: Thread, arguments: i32) -> Paused {
         let stopped = {
-            let _running = watched().enter(self.lua.target(), LAB_CPU_MS * 1_000_000);
+            let _running = watched().enter(self.lua.target(), LAB_CPU_MS * 1_000_000, self.usage);
             self.lua.resume(thread, arguments)
         };
         // The error has said so already; who caught it goes on.

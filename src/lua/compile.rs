@@ -48,6 +48,8 @@ pub(super) struct Limits {
     pub(super) calls: u32,
     pub(super) body: usize,
     pub(super) logs: u32,
+    pub(super) share_percent: u32,
+    pub(super) trip: Option<plan::Trip>,
 }
 
 /// What makes a text wait: no such word in any of its texts, and no call of it ever does.
@@ -80,7 +82,7 @@ pub(super) fn compile(written: &plan::Program, secrets: &options::Secrets) -> Re
         options: options::read(&written.with, secrets).map_err(|diagnostic| vec![diagnostic])?,
         hooks: HookSet::EMPTY,
         waits: texts().any(|source| WAITING.iter().any(|word| has_word(&source.text, word))),
-        limits: Limits::new(&written.limits),
+        limits: Limits::new(&written.limits, written.trip),
         grants: written.grants.clone(),
         fingerprint: fingerprint(written, secrets),
         script: written.script.clone(),
@@ -111,7 +113,7 @@ fn fingerprint(written: &plan::Program, secrets: &options::Secrets) -> u128 {
             part(&secret.0);
         }
     });
-    part(format!("{:?} {:?}", written.limits, written.grants).as_bytes());
+    part(format!("{:?} {:?} {:?}", written.limits, written.grants, written.trip).as_bytes());
     let digest = digest.finish();
     digest.as_ref().iter().take(16).fold(0, |sum, byte| sum << 8 | u128::from(*byte))
 }
@@ -221,7 +223,7 @@ impl Program {
 // === impl Limits ===
 
 impl Limits {
-    fn new(written: &plan::PolicyLimits) -> Self {
+    fn new(written: &plan::PolicyLimits, trip: Option<plan::Trip>) -> Self {
         Self {
             memory: written.memory,
             cpu_ns: written.cpu.as_nanos() as u64,
@@ -230,6 +232,8 @@ impl Limits {
             calls: written.calls,
             body: written.body,
             logs: written.logs,
+            share_percent: written.share,
+            trip,
         }
     }
 }

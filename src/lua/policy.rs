@@ -11,7 +11,7 @@ use super::life;
 use super::raw::Raise;
 use super::vm::{Call, Progress, Vm, Wait, policy_failed, poll_all};
 use crate::clock::{self, Alarm};
-use crate::failure::Failure;
+use crate::failure::{Failure, Fault};
 use crate::hook::table::Wait as MayWait;
 use crate::hook::{Hook, HookSet, Local, Outcome, Policy, Reach, Redeemed, Step, Ticket, View, WorkerParts};
 
@@ -25,6 +25,7 @@ pub(super) struct LuaPolicy {
     /// The one of this name that runs, until `load` has asked it what it hands over.
     pub(super) before: RefCell<Option<Rc<LuaPolicy>>>,
     loaded: Cell<bool>,
+    tripped: Tripped,
     own: Weak<Self>,
 }
 
@@ -39,6 +40,7 @@ impl LuaPolicy {
             is_first: worker.number == 0,
             before: RefCell::new(before),
             loaded: Cell::new(false),
+            tripped: Tripped::default(),
             own: own.clone(),
         })
     }
@@ -61,7 +63,12 @@ impl LuaPolicy {
     }
 
     fn begin<'a>(&'a self, hook: Hook, view: &'a mut dyn View) -> Result<Step<'a>, Failure> {
+        self.tripped.admit()?;
         let vm = self.vm()?;
+        if vm.usage.percent() > self.program.limits.share_percent {
+            let share = self.program.limits.share_percent;
+            return Err(policy_failed(format!("it has used more than {share}% of its worker of late (limits.share)")));
+        }
         let arguments = arguments(hook);
         let mut call = Call::new(&vm, hook, arguments);
         match call.resume(view, arguments.len() as i32, false)? {
@@ -81,6 +88,9 @@ impl LuaPolicy {
     async fn go_on_with(&self, call: Call, wait: Wait, view: &mut dyn View) -> Outcome {
         let vm = call.vm.clone();
         let outcome = go_on(call, wait, view).await;
+        if outcome.as_ref().is_err_and(|failure| failure.reason().fault() == Fault::Policy) {
+            self.tripped.count(&self.program);
+        }
         if !vm.detached.borrow().is_empty() {
             life::set_off(&vm, &self.reach);
         }
@@ -92,6 +102,48 @@ impl Drop for LuaPolicy {
     fn drop(&mut self) {
         if let Some(vm) = self.vm.take() {
             life::unload(&vm, self.reach.clone());
+        }
+    }
+}
+
+/// Whether a policy that keeps failing is left alone for a while: its exchanges get its failure row at once.
+#[derive(Default)]
+struct Tripped {
+    /// Failures since the window began.
+    failures: Cell<u32>,
+    window_from: Cell<u64>,
+    /// When it is tried again.
+    until: Cell<u64>,
+}
+
+// === impl Tripped ===
+
+impl Tripped {
+    #[inline]
+    fn admit(&self) -> Result<(), Failure> {
+        if self.until.get() == 0 {
+            return Ok(());
+        }
+        if clock::now() < self.until.get() {
+            return Err(policy_failed("it has failed too often and is left alone for a while (trip)".to_owned()));
+        }
+        self.until.set(0);
+        Ok(())
+    }
+
+    #[cold]
+    fn count(&self, program: &Program) {
+        let (Some(trip), 0) = (program.limits.trip, self.until.get()) else { return };
+        let now = clock::now();
+        if now.saturating_sub(self.window_from.get()) > clock::millis(trip.within) {
+            self.window_from.set(now);
+            self.failures.set(0);
+        }
+        self.failures.set(self.failures.get() + 1);
+        if self.failures.get() >= trip.failures {
+            tracing::warn!(policy = %program.policy, off_for = ?trip.off_for, "tripped: it is not run for a while");
+            self.until.set(now.saturating_add(clock::millis(trip.off_for)).max(1));
+            self.failures.set(0);
         }
     }
 }
@@ -164,7 +216,10 @@ impl Policy for LuaPolicy {
     fn call<'a>(&'a self, hook: Hook, view: &'a mut dyn View) -> Step<'a> {
         match self.begin(hook, view) {
             Ok(step) => step,
-            Err(failure) => Step::Now(Err(failure)),
+            Err(failure) => {
+                self.tripped.count(&self.program);
+                Step::Now(Err(failure))
+            }
         }
     }
 

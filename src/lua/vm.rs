@@ -11,6 +11,7 @@ use super::life::Timer;
 use super::raw::{Frame, Kind, Lua, Ref, Stopped, Thread, watched};
 use super::{author, options, sandbox};
 use crate::failure::{Failure, Reason};
+use crate::hook::budget::{self, Usage};
 use crate::hook::table::HOOKS;
 use crate::hook::{Hook, Redeemed, Ticket, View, slot};
 use crate::limits::LUA_SPARE_COROUTINES_MAX;
@@ -27,6 +28,7 @@ pub(super) struct Vm {
     /// The script's own coroutine: its globals.
     script: Thread,
     options: Cell<Option<Ref>>,
+    pub(super) usage: &'static Usage,
     /// The hook that runs, if any.
     pub(super) hook: Cell<Option<Hook>>,
     /// What the coroutine that yields waits for.
@@ -109,6 +111,7 @@ impl Vm {
             spare: RefCell::default(),
             script,
             options: Cell::new(None),
+            usage: budget::usage(&program.policy),
             hook: Cell::new(None),
             wait: RefCell::new(None),
             spent: Cell::new(false),
@@ -135,7 +138,7 @@ impl Vm {
         self.lua.as_host(|| self.count(&self.lua.frame(self.script), &self.program.main.name));
         let before = HERE.replace(Some(self.clone()));
         let stopped = {
-            let _running = watched().enter(self.lua.target(), self.program.limits.load_cpu_ns);
+            let _running = watched().enter(self.lua.target(), self.program.limits.load_cpu_ns, self.usage);
             self.lua.resume(self.script, 0)
         };
         HERE.set(before);
@@ -298,13 +301,13 @@ impl Call {
         vm.log_lines.set(self.log_lines);
         vm.calls.set(self.calls);
         let before = HERE.replace(Some(vm.clone()));
-        let clock = again.then(crate::hook::budget::thread_cpu_ns);
+        let clock = again.then(budget::thread_cpu_ns);
         let stopped = {
-            let _running = watched().enter(vm.lua.target(), limits.cpu_ns.saturating_sub(self.spent_ns));
+            let _running = watched().enter(vm.lua.target(), limits.cpu_ns.saturating_sub(self.spent_ns), vm.usage);
             slot::arm(view, || vm.lua.resume(self.thread, arguments))
         };
         if let Some(clock) = clock {
-            self.spent_ns += crate::hook::budget::thread_cpu_ns().saturating_sub(clock);
+            self.spent_ns += budget::thread_cpu_ns().saturating_sub(clock);
         }
         HERE.set(before);
         vm.hook.set(None);

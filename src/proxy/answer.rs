@@ -22,7 +22,7 @@ pub fn status(reason: Reason) -> u16 {
     match reason {
         R::BadRequestLine | R::BadMethod | R::BadTarget | R::BadVersion | R::BareLineEnd | R::BadField => 400,
         R::FoldedField | R::MissingHost | R::RepeatedHost | R::BadHost | R::AmbiguousLength | R::BadLength => 400,
-        R::BadTransferEncoding | R::BadChunk => 400,
+        R::BadTransferEncoding | R::BadChunk | R::BadCoding => 400,
         R::PolicyRefused => 403,
         R::NoRoute => 404,
         R::MethodRefused => 405,
@@ -38,8 +38,18 @@ pub fn status(reason: Reason) -> u16 {
         R::BadProxyHeader => 499,
         R::PolicyFailed | R::MayNotWait | R::Broken | R::NoUpstream => 500,
         R::TransferCodingUnknown => 501,
-        R::ConnectFailed | R::TlsFailed | R::UpstreamClosed | R::UpstreamTruncated | R::BadResponse => 502,
-        R::NoEndpoint | R::ResolveFailed | R::ConnectionsExceeded | R::RequestsExceeded | R::Draining => 503,
+        R::ConnectFailed
+        | R::TlsFailed
+        | R::UpstreamClosed
+        | R::UpstreamTruncated
+        | R::BadResponse
+        | R::ResponseTooLarge => 502,
+        R::NoEndpoint
+        | R::ResolveFailed
+        | R::ConnectionsExceeded
+        | R::RequestsExceeded
+        | R::Draining
+        | R::BodiesExceeded => 503,
         R::ConnectTimeout | R::FirstByteTimeout | R::UpstreamIdleTimeout | R::TotalTimeout => 504,
         R::VersionUnsupported => 505,
         R::LoopDetected => 508,
@@ -128,6 +138,7 @@ fn fail(exchange: &mut Exchange, failure: Failure) {
 fn begin(exchange: &mut Exchange, status: u16) {
     exchange.flows.upstream = None;
     exchange.flows.response = ResponseFlow::Idle;
+    exchange.forget_response();
     exchange.flows.limits.total_at = crate::clock::NEVER; // it may be over; our own answer is small
     exchange.response = Head::response(status);
     exchange.record.received = None;

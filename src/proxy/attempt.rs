@@ -1,15 +1,17 @@
 //! Attempts: balance, connect, send, await a head; and the loop that tries again where that is safe.
 
 use super::flow::{Event, ResponseFlow};
-use super::{Exchange, Source, deliver, gather, grpc, reach};
+use super::{Exchange, Source, body, deliver, filter, gather, grpc, reach};
 use crate::clock::{self, NEVER};
 use crate::failure::{Failure, Reason};
-use crate::hook::{Hook, Verdict};
+use crate::hook::{Hook, Side, Verdict};
 use crate::http::admit;
 use crate::http::h1::write::{Length, Persistence};
 use crate::http::hop_by_hop;
 use crate::http::name::{FieldName, Known};
-use crate::limits::{CONTINUE_AFTER_MS, FIRST_BYTE_TIMEOUT_MS, INTERIM_RESPONSES_MAX, UPSTREAM_IDLE_TIMEOUT_MS};
+use crate::limits::{
+    ATTEMPTS_MAX, CONTINUE_AFTER_MS, FIRST_BYTE_TIMEOUT_MS, INTERIM_RESPONSES_MAX, UPSTREAM_IDLE_TIMEOUT_MS,
+};
 use crate::upstream::Connection;
 use crate::upstream::directory::Busy;
 use crate::wire::Address;
@@ -17,15 +19,31 @@ use crate::wire::Address;
 /// Obtains a response's head from the upstream that was chosen.
 pub(super) async fn run(exchange: &mut Exchange) -> Result<(), Failure> {
     settle_upstream(exchange)?;
+    if exchange.rare.is_some() {
+        body::settle_request(exchange);
+    }
     if exchange.flows.limits.gather_max > 0 {
         Box::pin(gather::request(exchange)).await?;
+    }
+    if exchange.speaks(Hook::RequestBody) && Box::pin(filter::open_request(exchange)).await? {
+        return Ok(());
+    }
+    if exchange.speaks(Hook::ResponseBody) || exchange.speaks(Hook::UpstreamResponseBody) {
+        ask_for_all(exchange);
     }
     loop {
         let outcome = one(exchange).await;
         let id = exchange.upstream.as_ref().map_or(u32::MAX, |upstream| upstream.id.0);
         let status = outcome.is_ok().then(|| exchange.response.status());
         exchange.parts.metrics.attempted(id, status);
-        let Err(failure) = outcome else { return Ok(()) };
+        let failure = match outcome {
+            Ok(Came::Response) => return Ok(()),
+            Ok(Came::Unwanted) => {
+                again(exchange, id, &Failure::with(Reason::BadResponse, "a policy wants another one"));
+                continue;
+            }
+            Err(failure) => failure,
+        };
         let before = exchange.record.upstream_bytes_before;
         let bytes = exchange.flows.upstream.as_ref().map_or(before, |upstream| upstream.http.bytes());
         let refused = exchange.flows.upstream.as_ref().is_some_and(|upstream| upstream.http.was_refused());
@@ -48,10 +66,7 @@ pub(super) async fn run(exchange: &mut Exchange) -> Result<(), Failure> {
         let verdict = exchange.ask(Hook::UpstreamFailure).await?;
         let failure = exchange.failure.take().unwrap_or_else(|| Failure::new(Reason::Broken));
         match verdict {
-            Verdict::Retry => {
-                exchange.parts.metrics.retried(id);
-                exchange.record.retried(&failure);
-            }
+            Verdict::Retry if can_repeat(exchange) => again(exchange, id, &failure),
             Verdict::Answer(answer) => {
                 exchange.answer(*answer);
                 return Ok(());
@@ -61,22 +76,75 @@ pub(super) async fn run(exchange: &mut Exchange) -> Result<(), Failure> {
     }
 }
 
+/// What an attempt has led to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Came {
+    /// A response: the upstream's, or a policy's.
+    Response,
+    /// One that a policy does not want: another attempt is made.
+    Unwanted,
+}
+
+/// Whether everything of the request is still there to be sent once more, and attempts are left.
+fn can_repeat(exchange: &Exchange) -> bool {
+    exchange.record.attempts < ATTEMPTS_MAX && !exchange.flows.request.begun
+}
+
+/// Clears away what is left of an attempt before the next.
+fn again(exchange: &mut Exchange, upstream: u32, failure: &Failure) {
+    exchange.count_upstream();
+    exchange.flows.upstream = None;
+    exchange.flows.response = ResponseFlow::Idle;
+    exchange.attempt.busy = None;
+    exchange.record.received = None;
+    exchange.source = Source::Nothing;
+    exchange.forget_response();
+    let before = exchange.rare.as_mut().and_then(|rare| rare.before_attempt.take());
+    if let Some(before) = before {
+        exchange.request.restore(&before); // what `upstream_request` edits is for one attempt
+    }
+    exchange.parts.metrics.retried(upstream);
+    exchange.record.retried(failure);
+}
+
+/// Who changes bodies wants them whole: a part of one could not be changed for what it is.
+fn ask_for_all(exchange: &mut Exchange) {
+    for name in ["range", "if-range"] {
+        if let Ok(name) = FieldName::new(name) {
+            exchange.request.remove(&name);
+        }
+    }
+}
+
 /// One attempt, up to the response's head.
-async fn one(exchange: &mut Exchange) -> Result<(), Failure> {
-    balance(exchange)?;
-    if exchange.speaks(Hook::UpstreamRequest) && exchange.edit(Hook::UpstreamRequest).await? {
-        return Ok(());
+async fn one(exchange: &mut Exchange) -> Result<Came, Failure> {
+    if balance(exchange)? {
+        return Ok(Came::Response);
+    }
+    if exchange.speaks(Hook::UpstreamRequest) {
+        let before = exchange.request.mark();
+        exchange.rare_mut().before_attempt = Some(before);
+        if exchange.edit(Hook::UpstreamRequest).await? {
+            return Ok(Came::Response);
+        }
     }
     let connection = reach::connection(exchange).await?;
     send_head(exchange, connection)?;
-    await_head(exchange).await?;
+    if await_head(exchange).await? {
+        return Ok(Came::Response);
+    }
     if exchange.parts.log.borrow().is_some() {
         exchange.record.first_byte();
     }
     if exchange.speaks(Hook::UpstreamResponse) {
-        exchange.edit(Hook::UpstreamResponse).await?;
+        match exchange.ask(Hook::UpstreamResponse).await? {
+            Verdict::Answer(answer) => exchange.answer(*answer),
+            Verdict::Retry if can_repeat(exchange) => return Ok(Came::Unwanted),
+            Verdict::Retry => tracing::debug!("it cannot be tried again: the response goes on"),
+            _ => {}
+        }
     }
-    Ok(())
+    Ok(Came::Response)
 }
 
 /// From the verdicts so far to the upstream: its chain, its limits, its timeouts under the route's.
@@ -95,7 +163,7 @@ fn settle_upstream(exchange: &mut Exchange) -> Result<(), Failure> {
     limits.first_byte_ms = pick(route.first_byte, timeouts.first_byte, FIRST_BYTE_TIMEOUT_MS);
     limits.upstream_idle_ms = pick(route.idle, timeouts.idle, UPSTREAM_IDLE_TIMEOUT_MS);
     let total = pick(route.total, timeouts.total, NEVER).min(grpc::timeout_ms(&exchange.request).unwrap_or(NEVER));
-    limits.total_at = exchange.record.began_ms.saturating_add(total);
+    limits.total_at = limits.total_at.min(exchange.record.began_ms.saturating_add(total));
     if grpc::is_streamed(&exchange.request) {
         limits.window_bytes = 0;
     }
@@ -104,7 +172,8 @@ fn settle_upstream(exchange: &mut Exchange) -> Result<(), Failure> {
     Ok(())
 }
 
-fn balance(exchange: &mut Exchange) -> Result<(), Failure> {
+/// Chooses the attempt's endpoint; says whether a policy has answered instead.
+fn balance(exchange: &mut Exchange) -> Result<bool, Failure> {
     let upstream = exchange.upstream.clone().ok_or(Reason::NoUpstream)?;
     let mut endpoints = {
         let mut seen = exchange.parts.seen.borrow_mut();
@@ -121,15 +190,22 @@ fn balance(exchange: &mut Exchange) -> Result<(), Failure> {
     exchange.attempt.endpoints = Some(endpoints);
     exchange.record.attempts += 1;
     let verdict = exchange.ask_now(Hook::Balance)?;
+    let id = match verdict {
+        Verdict::Endpoint(id) => id,
+        Verdict::Answer(answer) => {
+            exchange.answer(*answer);
+            return Ok(true);
+        }
+        _ => return Err(Failure::new(Reason::NoEndpoint)),
+    };
     let attempt = &mut exchange.attempt;
-    let Verdict::Endpoint(id) = verdict else { return Err(Failure::new(Reason::NoEndpoint)) };
     let list = attempt.endpoints.as_ref().map(|endpoints| endpoints.list.as_ref()).unwrap_or_default();
     let endpoint = list.get(id.0 as usize).cloned().ok_or(Reason::NoEndpoint)?;
     if id.0 < 64 {
         attempt.tried |= 1 << id.0;
     }
     attempt.busy = Some(Busy::new(endpoint));
-    Ok(())
+    Ok(false)
 }
 
 fn send_head(exchange: &mut Exchange, mut connection: Box<Connection>) -> Result<(), Failure> {
@@ -158,10 +234,21 @@ fn send_head(exchange: &mut Exchange, mut connection: Box<Connection>) -> Result
     Ok(())
 }
 
-async fn await_head(exchange: &mut Exchange) -> Result<(), Failure> {
+/// Waits for a response's head; says whether a policy has answered at `request_body` instead.
+async fn await_head(exchange: &mut Exchange) -> Result<bool, Failure> {
     let mut interim = 0;
     loop {
         match exchange.flows.event(&mut exchange.response).await? {
+            Event::RequestPiece(piece) if exchange.is_filtered(Side::Request) => {
+                if Box::pin(filter::pass(exchange, Side::Request, Some(piece), true)).await? {
+                    return Ok(true);
+                }
+            }
+            Event::Room(side) => {
+                if Box::pin(filter::pass(exchange, side, None, true)).await? {
+                    return Ok(true);
+                }
+            }
             Event::RequestPiece(piece) => exchange.flows.pass_up(piece),
             Event::ContinueDue => deliver::say_continue(exchange),
             Event::ResponseHead => {
@@ -182,7 +269,7 @@ async fn await_head(exchange: &mut Exchange) -> Result<(), Failure> {
                     }
                     exchange.record.received = Some((received.length, received.persistent));
                     exchange.source = if received.upgrade { Source::Tunnel } else { Source::Upstream };
-                    return Ok(());
+                    return Ok(false);
                 }
                 interim += 1;
                 if interim > INTERIM_RESPONSES_MAX {
@@ -215,5 +302,5 @@ pub(super) fn may_retry(exchange: &Exchange, reason: Reason) -> bool {
         answered: exchange.attempt.answered,
         body_gone: exchange.flows.request.begun,
     };
-    exchange.record.attempts < crate::limits::ATTEMPTS_MAX && crate::upstream::repeat::is_safe(tried)
+    exchange.record.attempts < ATTEMPTS_MAX && crate::upstream::repeat::is_safe(tried)
 }

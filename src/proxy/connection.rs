@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 use crate::failure::Failure;
 use crate::hook::table::may;
 use crate::hook::{
-    Awaited, ClientFacts, HelloFacts, Hook, Nowhere, Redeemed, Refused, Row, Ticket, Tickets, Verdict, View,
+    Awaited, ClientFacts, HelloFacts, Hook, Reach, Redeemed, Refused, Row, Ticket, Tickets, Verdict, View,
 };
 use crate::observe::metrics::WorkerMetrics;
 use crate::snapshot::Lane;
@@ -19,6 +19,7 @@ struct Connection {
     row: &'static Row,
     metrics: Arc<WorkerMetrics>,
     tickets: Tickets,
+    reach: Rc<dyn Reach>,
 }
 
 /// Whether a policy of the lane speaks at this hook of a connection.
@@ -35,8 +36,9 @@ pub async fn ask(
     hook: Hook,
     facts: ClientFacts,
     hello: Option<HelloFacts>,
+    reach: Rc<dyn Reach>,
 ) -> Result<Verdict, Failure> {
-    let mut connection = Connection { facts, hello, row: hook.row(), metrics, tickets: Tickets::default() };
+    let mut connection = Connection { facts, hello, row: hook.row(), metrics, tickets: Tickets::default(), reach };
     let said = lane.chain.run(hook, &mut connection, lane.unconditional()).await?;
     if let (Verdict::Close, Some(seat)) =
         (&said.verdict, said.seat.and_then(|seat| lane.chain.seats().get(seat as usize)))
@@ -72,7 +74,7 @@ impl View for Connection {
         if let Awaited::Body { side, .. } = &awaited {
             return Err(Refused::NotHere(side.body()));
         }
-        self.tickets.start(awaited, &Nowhere)
+        self.tickets.start(awaited, &*self.reach)
     }
 
     fn poll_ticket(&mut self, ticket: Ticket, cx: &mut Context<'_>) -> Poll<Result<Redeemed, Failure>> {
@@ -87,7 +89,7 @@ impl View for Connection {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::hook::{CertificateId, Chain, HookSet, Policy, Seat, Step};
+    use crate::hook::{CertificateId, Chain, HookSet, Nowhere, Policy, Seat, Step};
     use crate::observe::metrics::Metrics;
 
     /// Shows the certificate that covers what the client's first protocol is called.
@@ -133,7 +135,7 @@ mod tests {
             certificates: Arc::new([vec!["http/1.1".into()], vec!["h2".into()]]),
         };
         let metrics = Metrics::new(1).worker(0);
-        let mut asking = std::pin::pin!(ask(lane, metrics, Hook::ClientHello, facts, Some(hello)));
+        let mut asking = std::pin::pin!(ask(lane, metrics, Hook::ClientHello, facts, Some(hello), Rc::new(Nowhere)));
         let polled = asking.as_mut().poll(&mut Context::from_waker(std::task::Waker::noop()));
         assert!(matches!(polled, Poll::Ready(Ok(Verdict::Certificate(CertificateId(1))))));
     }

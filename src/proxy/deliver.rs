@@ -1,10 +1,11 @@
 //! A response's head and body to the client, to the last byte; and what then becomes of both connections.
 
 use super::flow::{Event, ResponseFlow};
-use super::{Exchange, Source, grpc, tunnel};
+use super::{Exchange, Source, answer, body, filter, grpc, tunnel};
 use crate::clock;
 use crate::drain::Level;
 use crate::failure::{Failure, Fault, Reason};
+use crate::hook::{Hook, Side};
 use crate::http::h1::write::{Length, Persistence};
 use crate::http::head::{Head, Version};
 use crate::http::name::FieldName;
@@ -29,6 +30,13 @@ pub(super) enum Ending {
 
 /// Sends the response and returns what the client's connection is good for.
 pub(super) async fn run(exchange: &mut Exchange) -> Ending {
+    if exchange.rare.is_some() {
+        body::settle_response(exchange);
+    }
+    if exchange.speaks(Hook::ResponseBody) || exchange.speaks(Hook::UpstreamResponseBody) {
+        let opened = Box::pin(filter::open_response(exchange)).await;
+        answer::settle_late(exchange, opened);
+    }
     if exchange.record.failed.is_some_and(|reason| matches!(reason, Reason::ClientClosed | Reason::ClientStalled)) {
         return Ending::Close;
     }
@@ -39,6 +47,15 @@ pub(super) async fn run(exchange: &mut Exchange) -> Ending {
     let length = queue_head(exchange, keep);
     loop {
         match exchange.flows.event(&mut exchange.response).await {
+            Ok(Event::ResponsePiece(piece)) if exchange.is_filtered(Side::Response) => {
+                let passed = Box::pin(filter::pass(exchange, Side::Response, Some(piece), false)).await;
+                if let Err(failure) = passed {
+                    return Box::pin(break_off(exchange, &failure, length)).await;
+                }
+                if exchange.flows.has_exchanged_all() {
+                    give_back_upstream(exchange);
+                }
+            }
             Ok(Event::ResponsePiece(piece)) => {
                 exchange.flows.pass_down(piece);
                 if matches!(length, Length::Exactly(_)) && exchange.flows.is_response_read() {
@@ -48,9 +65,14 @@ pub(super) async fn run(exchange: &mut Exchange) -> Ending {
                     give_back_upstream(exchange);
                 }
             }
+            Ok(event @ (Event::RequestPiece(_) | Event::Room(_))) if exchange.rare.is_some() => {
+                if let Err(failure) = Box::pin(filter::late(exchange, event)).await {
+                    return Box::pin(break_off(exchange, &failure, length)).await;
+                }
+            }
             Ok(Event::RequestPiece(piece)) => exchange.flows.pass_up(piece),
             Ok(Event::Flushed) => break,
-            Ok(Event::ContinueDue | Event::ResponseHead) => {}
+            Ok(Event::ContinueDue | Event::ResponseHead | Event::Room(_)) => {}
             Err(failure) => return Box::pin(break_off(exchange, &failure, length)).await,
         }
     }
@@ -210,7 +232,7 @@ async fn break_off_stream(exchange: &mut Exchange, failure: &Failure, code: Opti
 
 /// The upstream's connection serves again only if nothing is left on it, either way. It is given back, and its limits
 /// with it, before the client has the last byte: whoever asks next must not find them taken.
-fn give_back_upstream(exchange: &mut Exchange) {
+pub(super) fn give_back_upstream(exchange: &mut Exchange) {
     exchange.count_upstream();
     exchange.attempt.in_flight = None;
     let Some(upstream) = exchange.flows.upstream.take() else { return };

@@ -5,10 +5,12 @@
 
 use std::task::{Context, Poll};
 
+use super::deadlines::{Deadlines, Moved};
 use super::gather::Gathered;
 use crate::clock::{self, NEVER};
 use crate::drain::Level;
 use crate::failure::{Failure, Reason};
+use crate::hook::Side;
 use crate::http::head::Head;
 use crate::limits::{CLIENT_RATE_WINDOW_MS, UPSTREAM_FIELDS_MAX, UPSTREAM_HEAD_BYTES_MAX};
 use crate::listen::Client;
@@ -26,9 +28,11 @@ pub(super) struct Flows {
     /// Milliseconds of the clock at which the client waits no longer for 100 (Continue).
     pub(super) continue_at: u64,
     pub(super) limits: Deadlines,
-    moved: Moved,
+    pub(super) moved: Moved,
     /// A source was not polled because its sink was full.
     pub(super) skipped: bool,
+    /// The body hooks of the request, or the response, hold more of what was read last.
+    held: (bool, bool),
 }
 
 /// The request's body on its way upstream.
@@ -44,8 +48,10 @@ pub(super) struct RequestFlow {
     pub(super) begun: bool,
     /// The upstream no longer takes it: what comes is thrown away.
     pub(super) refused: bool,
+    /// Another body stands in its place: what comes is thrown away.
+    pub(super) discarded: bool,
     /// Bytes of it that have come.
-    bytes: u64,
+    pub(super) bytes: u64,
 }
 
 /// The response on its way to the client.
@@ -54,6 +60,8 @@ pub(super) enum ResponseFlow {
     /// Nobody was asked.
     Idle,
     Head,
+    /// Its body is read before its head goes on.
+    Gathering,
     /// The head is there, its body waits to be asked for.
     Held,
     Body {
@@ -61,23 +69,6 @@ pub(super) enum ResponseFlow {
     },
     /// All is queued.
     Ended,
-}
-
-/// Limits of silence, in milliseconds, and of the whole.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Deadlines {
-    pub(super) client_body_ms: u64,
-    pub(super) first_byte_ms: u64,
-    pub(super) upstream_idle_ms: u64,
-    pub(super) total_at: u64,
-    /// Bytes of a request's body.
-    pub(super) body_max: u64,
-    /// Bytes of a request's body that are read before an endpoint is asked; 0: none.
-    pub(super) gather_max: u64,
-    /// Bytes of a response's body that are read ahead of the client; 0: none.
-    pub(super) ahead_max: u64,
-    /// Bytes that a client must move within a window while it is waited for; 0: none.
-    pub(super) window_bytes: u64,
 }
 
 /// What happened next.
@@ -88,22 +79,10 @@ pub(super) enum Event {
     ResponsePiece(Piece),
     /// The client should be told to go on.
     ContinueDue,
+    /// This side's body hooks hold more of it, and there is room for what they make of it.
+    Room(Side),
     /// Everything queued has left.
     Flushed,
-}
-
-/// When each side last moved.
-#[derive(Debug, Default)]
-struct Moved {
-    client_bytes: u64,
-    client_at: u64,
-    upstream_bytes: u64,
-    upstream_at: u64,
-    /// When the window began in which the client must move enough, and what it had moved before; 0: it is not waited for.
-    window_at: u64,
-    window_from: u64,
-    /// What had been written to the upstream's connection before this attempt.
-    written_before: u64,
 }
 
 // === impl Flows ===
@@ -136,6 +115,20 @@ impl Flows {
             limits,
             moved,
             skipped: false,
+            held: (false, false),
+        }
+    }
+
+    /// Says whether a side's body hooks hold more of what was read last: until then nothing more is read.
+    pub(super) fn hold(&mut self, side: Side, more: bool) {
+        *(if side == Side::Request { &mut self.held.0 } else { &mut self.held.1 }) = more;
+    }
+
+    /// Queues a part of a body towards whom it is for.
+    pub(super) fn pass_on(&mut self, side: Side, piece: Piece) {
+        match side {
+            Side::Request => self.pass_up(piece),
+            Side::Response => self.pass_down(piece),
         }
     }
 
@@ -199,6 +192,7 @@ impl Flows {
 
     /// Writes what is queued and watches the client while a policy waits; ready when that has to end.
     pub(super) fn poll_idle(&mut self, cx: &mut Context<'_>) -> Poll<Failure> {
+        self.begin_waiting();
         if let Err(failure) = self.poll_sinks(cx) {
             return Poll::Ready(failure);
         }
@@ -214,7 +208,7 @@ impl Flows {
         Poll::Pending
     }
 
-    fn poll_event(&mut self, cx: &mut Context<'_>, response: &mut Head) -> Poll<Result<Event, Failure>> {
+    pub(super) fn poll_event(&mut self, cx: &mut Context<'_>, response: &mut Head) -> Poll<Result<Event, Failure>> {
         loop {
             self.skipped = false;
             if self.request.gathered.is_some() {
@@ -222,6 +216,11 @@ impl Flows {
             }
             if self.ahead.is_some() {
                 self.pour();
+            }
+            if self.held != (false, false)
+                && let Some(side) = self.room()
+            {
+                return Poll::Ready(Ok(Event::Room(side)));
             }
             if let Poll::Ready(event) = self.poll_response(cx, response) {
                 return Poll::Ready(event);
@@ -250,6 +249,18 @@ impl Flows {
         }
     }
 
+    /// The side whose body hooks hold more of it, if there is room for that.
+    fn room(&mut self) -> Option<Side> {
+        if self.held.0 && self.upstream.as_ref().is_some_and(|up| up.http.has_room() || self.request.refused) {
+            return Some(Side::Request);
+        }
+        if self.held.1 && matches!(self.response, ResponseFlow::Body { .. }) && self.client.http.has_room() {
+            return Some(Side::Response);
+        }
+        self.skipped = true;
+        None
+    }
+
     fn poll_response(&mut self, cx: &mut Context<'_>, head: &mut Head) -> Poll<Result<Event, Failure>> {
         let Some(upstream) = &mut self.upstream else { return Poll::Pending };
         match self.response {
@@ -263,6 +274,11 @@ impl Flows {
                 }
                 polled.map(|read| read.map(|()| Event::ResponseHead).map_err(no_head))
             }
+            ResponseFlow::Gathering => {
+                let polled = upstream.http.poll_piece(cx);
+                polled.map(|read| read.map(Event::ResponsePiece).map_err(no_body))
+            }
+            ResponseFlow::Body { .. } if self.held.1 => Poll::Pending,
             ResponseFlow::Body { .. } if self.client.http.has_room() => {
                 let polled = upstream.http.poll_piece(cx);
                 polled.map(|read| read.map(Event::ResponsePiece).map_err(no_body))
@@ -279,8 +295,12 @@ impl Flows {
         if !self.wants_request() {
             return Poll::Pending;
         }
+        if self.held.0 {
+            return Poll::Pending;
+        }
         if let Some(upstream) = &self.upstream
             && !self.request.refused
+            && !self.request.discarded
             && (self.request.gathered.is_some() || !upstream.http.has_room())
         {
             self.skipped = true;
@@ -300,10 +320,11 @@ impl Flows {
                     return Poll::Ready(Err(Failure::new(Reason::BodyTooLarge)));
                 }
             }
-            if !self.request.refused {
+            if self.request.refused && !self.request.discarded {
+                self.request.begun |= self.request.chunked || matches!(piece, Piece::Chunk(_));
+            } else if !self.request.discarded {
                 return Poll::Ready(Ok(Event::RequestPiece(piece)));
             }
-            self.request.begun |= self.request.chunked || matches!(piece, Piece::Chunk(_));
             if self.request.read {
                 return Poll::Pending;
             }
@@ -315,11 +336,11 @@ impl Flows {
         !self.request.read && self.response != ResponseFlow::Ended && self.has_request_sink()
     }
 
-    fn has_request_sink(&self) -> bool {
+    pub(super) fn has_request_sink(&self) -> bool {
         self.upstream.is_some() || self.request.gathered.as_ref().is_some_and(|gathered| gathered.wants_more())
     }
 
-    fn has_response_sink(&self) -> bool {
+    pub(super) fn has_response_sink(&self) -> bool {
         self.client.http.has_room() || self.ahead.as_ref().is_some_and(|ahead| ahead.has_room())
     }
 
@@ -350,72 +371,6 @@ impl Flows {
         }
         Ok(wrote)
     }
-
-    fn poll_deadline(&mut self, cx: &Context<'_>) -> Poll<Result<Event, Failure>> {
-        let (at, reason) = self.deadline();
-        if self.client.guard.poll_level(cx) == Level::Cut {
-            return Poll::Ready(Err(Failure::new(Reason::Draining)));
-        }
-        if self.continue_at < at {
-            if self.client.alarm.poll(cx, self.continue_at) {
-                self.continue_at = NEVER;
-                return Poll::Ready(Ok(Event::ContinueDue));
-            }
-            return Poll::Pending;
-        }
-        if self.client.alarm.poll(cx, at) { Poll::Ready(Err(Failure::new(reason))) } else { Poll::Pending }
-    }
-
-    /// The nearest deadline, and what it means when it has passed.
-    fn deadline(&mut self) -> (u64, Reason) {
-        self.stamp();
-        let limits = &self.limits;
-        let mut nearest = (limits.total_at, Reason::TotalTimeout);
-        let mut consider = |at: u64, reason| {
-            if at < nearest.0 {
-                nearest = (at, reason);
-            }
-        };
-        match self.response {
-            // Not while the client is what we wait for: the rest of its body.
-            ResponseFlow::Head if self.upstream_has_turn() => {
-                consider(self.moved.upstream_at.saturating_add(limits.first_byte_ms), Reason::FirstByteTimeout);
-            }
-            ResponseFlow::Body { .. } if self.has_response_sink() => {
-                consider(self.moved.upstream_at.saturating_add(limits.upstream_idle_ms), Reason::UpstreamIdleTimeout);
-            }
-            _ => {}
-        }
-        let silent_at = self.moved.client_at.saturating_add(limits.client_body_ms);
-        if !self.client.http.is_flushed() {
-            consider(silent_at, Reason::ClientStalled);
-            consider(self.moved.window_end(limits.window_bytes), Reason::ClientSlow);
-        } else if !self.request.read && self.has_request_sink() && !self.skipped && self.continue_at == NEVER {
-            consider(silent_at, Reason::BodyTimeout);
-            consider(self.moved.window_end(limits.window_bytes), Reason::ClientSlow);
-        } else {
-            self.moved.window_at = 0;
-        }
-        nearest
-    }
-
-    /// Whether the next step is the upstream's: it has the whole request, or does not take what there is of it.
-    fn upstream_has_turn(&self) -> bool {
-        let waits = self.upstream.as_ref().is_some_and(|upstream| !upstream.http.is_flushed());
-        self.request.read || self.request.refused || waits
-    }
-
-    fn stamp(&mut self) {
-        let sum = |(read, written): (u64, u64)| read + written;
-        let client = sum(self.client.http.bytes());
-        if client != self.moved.client_bytes {
-            (self.moved.client_bytes, self.moved.client_at) = (client, clock::now());
-        }
-        let upstream = self.upstream.as_ref().map_or(0, |upstream| sum(upstream.http.bytes()));
-        if upstream != self.moved.upstream_bytes {
-            (self.moved.upstream_bytes, self.moved.upstream_at) = (upstream, clock::now());
-        }
-    }
 }
 
 // === impl RequestFlow ===
@@ -423,25 +378,7 @@ impl Flows {
 impl RequestFlow {
     /// Whether all of it has been queued upstream.
     pub(super) fn is_passed(&self) -> bool {
-        self.read && self.gathered.as_ref().is_none_or(|gathered| gathered.is_passed())
-    }
-}
-
-// === impl Moved ===
-
-impl Moved {
-    /// When the window ends at whose end the client is too slow. One that moves enough gets a new window, so that a fast
-    /// beginning does not pay for dripping.
-    fn window_end(&mut self, enough: u64) -> u64 {
-        if enough == 0 {
-            return NEVER;
-        }
-        let now = clock::now();
-        let over = now >= self.window_at + CLIENT_RATE_WINDOW_MS;
-        if self.window_at == 0 || (over && self.client_bytes - self.window_from >= enough) {
-            (self.window_at, self.window_from) = (now, self.client_bytes);
-        }
-        self.window_at + CLIENT_RATE_WINDOW_MS
+        (self.read || self.discarded) && self.gathered.as_ref().is_none_or(|gathered| gathered.is_passed())
     }
 }
 

@@ -54,6 +54,9 @@ pub(super) async fn request(exchange: &mut Exchange) -> Result<(), Failure> {
     let admitted = exchange.admitted.as_ref().ok_or(Reason::Broken)?;
     let too_long = matches!(admitted.length, Length::Exactly(bytes) if bytes > max);
     // By gRPC the rest of a body may wait for the answer to its beginning.
+    if exchange.flows.request.gathered.is_some() {
+        return Ok(()); // a policy has asked for it
+    }
     if exchange.flows.request.read || admitted.upgrade || too_long || grpc::is_streamed(&exchange.request) {
         return Ok(());
     }
@@ -85,7 +88,7 @@ impl Flows {
         if self.request.is_passed() {
             self.request.gathered = None;
         }
-        if self.limits.ahead_max > 0 {
+        if self.limits.ahead_max > 0 && self.ahead.is_none() {
             self.ahead = Some(Box::new(Gathered::new(self.limits.ahead_max)));
         }
     }
@@ -161,9 +164,53 @@ impl Flows {
 // === impl Gathered ===
 
 impl Gathered {
-    fn new(max: u64) -> Self {
+    pub(super) fn new(max: u64) -> Self {
         let (blocks, tail, end) = (VecDeque::new(), None, End::Open);
         Self { blocks, tail, bytes: 0, max, next: 0, end, passed: false }
+    }
+
+    /// A whole one of these bytes.
+    pub(super) fn whole(bytes: &[u8]) -> Self {
+        let mut gathered = Self::new(bytes.len() as u64);
+        gathered.push(Piece::Chunk(Chunk::Shared(Bytes::copy_from_slice(bytes))));
+        gathered.end = End::Whole(None);
+        gathered.seal();
+        gathered
+    }
+
+    /// Lets it grow to at least so many bytes.
+    pub(super) fn raise(&mut self, max: u64) {
+        self.max = self.max.max(max);
+    }
+
+    /// Why it may not grow: it is too long, or the worker holds too much.
+    pub(super) fn over(&self, too_long: impl FnOnce() -> Failure) -> Failure {
+        if self.bytes > self.max { too_long() } else { Failure::new(Reason::BodiesExceeded) }
+    }
+
+    /// Its bytes, if it is whole and no trailers follow.
+    pub(super) fn plain_len(&self) -> Option<u64> {
+        matches!(self.end, End::Whole(None)).then_some(self.bytes)
+    }
+
+    /// All that is there, in one piece.
+    pub(super) fn to_vec(&self) -> Vec<u8> {
+        let mut all = Vec::with_capacity(self.bytes as usize);
+        for block in &self.blocks {
+            all.extend_from_slice(block);
+        }
+        all.extend_from_slice(self.tail.as_ref().map_or(&[], Buffer::bytes));
+        all
+    }
+
+    /// All that is there, piece by piece, and the end if it is there.
+    pub(super) fn into_pieces(mut self: Box<Self>) -> impl Iterator<Item = Piece> {
+        self.seal();
+        let end = match std::mem::replace(&mut self.end, End::Open) {
+            End::Whole(trailers) => Some(Piece::End(trailers)),
+            End::Open | End::Cut => None,
+        };
+        std::iter::from_fn(move || self.take().map(|block| Piece::Chunk(Chunk::Shared(block)))).chain(end)
     }
 
     /// Whether there is nothing left to pass on but its end.
@@ -217,7 +264,7 @@ impl Gathered {
     }
 
     /// Makes a block of what was added last.
-    fn seal(&mut self) {
+    pub(super) fn seal(&mut self) {
         self.blocks.extend(self.tail.take().map(Bytes::from_owner));
     }
 

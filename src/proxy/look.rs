@@ -6,15 +6,16 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
+use super::fetch::Outbound;
 use super::rare::Rare;
 use super::{Exchange, Parts, record};
 use crate::clock::{self, Alarm};
-use crate::drain::{Guard, Level};
+use crate::drain::{Drain, Guard, Level};
 use crate::failure::Failure;
 use crate::hook::table::{Bits, may};
 use crate::hook::{
-    Awaited, ClientFacts, Endpoint, Hook, Identity, Nowhere, Plain, RecordFacts, Redeemed, Refused, RouteFacts, Row,
-    Ticket, UpstreamId, View,
+    Awaited, ClientFacts, Endpoint, Hook, Identity, Plain, RecordFacts, Redeemed, Refused, RouteFacts, Row, Ticket,
+    UpstreamId, View,
 };
 use crate::http::head::Head;
 use crate::limits::{LOG_LOOK_MS, LOG_LOOKS_MAX};
@@ -38,6 +39,7 @@ struct Over {
     rare: Option<Box<Rare>>,
     seat: u16,
     record: RecordFacts,
+    drain: Drain,
     id: RequestId,
 }
 
@@ -67,6 +69,7 @@ pub(super) fn run(exchange: Box<Exchange>, cancelled: bool) -> Box<Client> {
         rare,
         seat: 0,
         record,
+        drain: client.guard.node(),
         id,
         parts,
     };
@@ -196,7 +199,8 @@ impl View for Over {
         if let Awaited::Body { side, .. } = &awaited {
             self.reads(side.body())?;
         }
-        self.rare.get_or_insert_default().tickets.start(awaited, &Nowhere)
+        let reach = Outbound::new(self.parts.clone(), self.drain.clone());
+        self.rare.get_or_insert_default().tickets.start(awaited, &reach)
     }
 
     fn poll_ticket(&mut self, ticket: Ticket, cx: &mut Context<'_>) -> Poll<Result<Redeemed, Failure>> {
@@ -221,7 +225,6 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::drain::Drain;
     use crate::hook::{Chain, HookSet, Peer, Policy, Seat, Step, Verdict};
     use crate::observe::metrics::Metrics;
     use crate::upstream::Pool;
@@ -272,6 +275,7 @@ mod tests {
             rare: None,
             seat: 0,
             record: RecordFacts::default(),
+            drain: Drain::new(),
             id: RequestId::make(),
         }
     }
@@ -288,6 +292,8 @@ mod tests {
                 seen: RefCell::new(Seen::new(Directory::new())),
                 metrics: Metrics::new(1).worker(0),
                 log: RefCell::new(None),
+                current: RefCell::new(None),
+                loading: RefCell::new(None),
                 looking: Rc::new(()),
             });
             let seen = Rc::new(RefCell::new(Vec::new()));

@@ -2,8 +2,12 @@
 
 pub mod answer;
 mod attempt;
+mod body;
 pub mod connection;
+mod deadlines;
 mod deliver;
+pub mod fetch;
+mod filter;
 mod flow;
 mod gather;
 mod grpc;
@@ -45,6 +49,10 @@ pub struct Parts {
     pub seen: RefCell<Seen>,
     pub metrics: Arc<WorkerMetrics>,
     pub log: RefCell<Option<AccessLog>>,
+    /// The generation that runs. Policies may hold the way back to it: whoever ends the worker empties this.
+    pub current: RefCell<Option<Rc<Generation>>>,
+    /// The one whose policies load, so that they reach what only it knows.
+    pub loading: RefCell<Option<Rc<Generation>>>,
     /// Held once more by each `log` hook that waits.
     pub looking: Rc<()>,
 }
@@ -76,7 +84,7 @@ pub struct Exchange {
     row: &'static Row,
     /// The seat of the policy that runs; those of the upstream's chain count on.
     seat: u16,
-    observe_mark: Option<Box<(Side, Mark)>>,
+    observe_mark: Option<Box<Before>>,
     observing: bool,
     failure: Option<Failure>,
     /// The response is an answer without a body: a failure page is due.
@@ -97,6 +105,13 @@ enum Source {
     /// Ours, or a policy's.
     Own(Vec<u8>),
     Tunnel,
+}
+
+/// What a policy's edits are undone to.
+struct Before {
+    side: Side,
+    head: Mark,
+    given: Option<Rc<[u8]>>,
 }
 
 /// The attempt that runs, or ran last.
@@ -125,6 +140,17 @@ impl Exchange {
         client: Box<Client>,
         head: Result<Head, Reason>,
     ) -> Box<Self> {
+        parts.metrics.began();
+        Self::begun(parts, generation, client, head)
+    }
+
+    /// One that is not counted: nobody's but ours.
+    fn begun(
+        parts: Rc<Parts>,
+        generation: Rc<Generation>,
+        client: Box<Client>,
+        head: Result<Head, Reason>,
+    ) -> Box<Self> {
         let settings = client.settings.borrow().clone();
         let listener = Some(settings.index);
         let lane = generation.entry(settings.index).cloned();
@@ -133,7 +159,6 @@ impl Exchange {
             Err(reason) => (Head::request("", ""), Some(reason)),
         };
         let active = lane.as_ref().map_or(0, |lane| lane.active(&request));
-        parts.metrics.began();
         Box::new(Self {
             flows: Flows::new(client),
             id: RequestId::default(),
@@ -177,17 +202,12 @@ impl Exchange {
         if self.is_immediate(hook) {
             return self.ask_now(hook);
         }
-        if let Some(lane) = self.lane.clone() {
-            let active = self.active;
+        for inner in inner_last(hook) {
+            let Some((lane, active)) = self.chain_of(inner, hook) else { continue };
             let said = lane.chain.run(hook, self, active).await?;
             if !matches!(said.verdict, Verdict::Pass) {
                 return Ok(self.note(&lane, said));
             }
-        }
-        if let Some(upstream) = self.upstream.clone() {
-            let active = self.upstream_active;
-            let said = upstream.lane.chain.run(hook, self, active).await?;
-            return Ok(self.note(&upstream.lane, said));
         }
         Ok(Verdict::Pass)
     }
@@ -200,21 +220,23 @@ impl Exchange {
 
     /// [`Exchange::ask`] for hooks that may not wait, and where nobody does.
     fn ask_now(&mut self, hook: Hook) -> Result<Verdict, Failure> {
-        if let Some(lane) = self.lane.clone()
-            && lane.chain.speaks(hook, self.active)
-        {
-            let active = self.active;
+        for inner in inner_last(hook) {
+            let Some((lane, active)) = self.chain_of(inner, hook) else { continue };
             let said = lane.chain.run_now(hook, self, active)?;
             if !matches!(said.verdict, Verdict::Pass) {
                 return Ok(self.note(&lane, said));
             }
         }
-        if let Some(upstream) = self.upstream.clone() {
-            let active = self.upstream_active;
-            let said = upstream.lane.chain.run_now(hook, self, active)?;
-            return Ok(self.note(&upstream.lane, said));
-        }
         Ok(Verdict::Pass)
+    }
+
+    /// The exchange's chain, or the upstream's (`inner`), if somebody speaks there.
+    fn chain_of(&self, inner: bool, hook: Hook) -> Option<(Rc<Lane>, u64)> {
+        let (lane, active) = match (inner, &self.upstream) {
+            (true, upstream) => (&upstream.as_ref()?.lane, self.upstream_active),
+            (false, _) => (self.lane.as_ref()?, self.active),
+        };
+        lane.chain.speaks(hook, active).then(|| (lane.clone(), active))
     }
 
     /// Runs an edit hook; says whether a policy answered, in which case the response is its own.
@@ -258,6 +280,7 @@ impl Exchange {
             Some(Admitted { length: Length::Exactly(bytes), .. }) if *bytes > body_max => {
                 Err(Reason::BodyTooLarge.into())
             }
+            _ if self.flows.request.bytes > body_max => Err(Reason::BodyTooLarge.into()), // read at `route`
             _ => Ok(()),
         }
     }
@@ -280,6 +303,11 @@ impl Exchange {
         }
         said.verdict
     }
+}
+
+/// The upstream's chain is the inner one: the last on the way in, the first on the way out, so that policies nest.
+fn inner_last(hook: Hook) -> [bool; 2] {
+    if hook.row().outward { [true, false] } else { [false, true] }
 }
 
 // === impl Attempt ===

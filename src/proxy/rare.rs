@@ -3,8 +3,12 @@
 use std::any::Any;
 
 use super::Exchange;
-use crate::hook::{Identity, Plain, Refused, Tickets};
+use super::body::Whole;
+use super::filter::Filter;
+use crate::hook::{Identity, Plain, Refused, Side, Tickets};
+use crate::http::head::{Head, Mark};
 use crate::limits::{IDENTITY_BYTES_MAX, VALUE_BYTES_MAX, VALUES_MAX};
+use crate::wire::Chunk;
 
 /// Data that follows an exchange to its `log`, and what its policies wait for.
 #[derive(Default)]
@@ -14,6 +18,26 @@ pub(super) struct Rare {
     /// By seat.
     mine: Vec<(u16, Option<Box<dyn Any>>)>,
     pub(super) tickets: Tickets,
+    pub(super) request: Whole,
+    pub(super) response: Whole,
+    /// The body hooks of each side.
+    pub(super) up: Option<Box<Filter>>,
+    pub(super) down: Option<Box<Filter>>,
+    pub(super) current: Option<Current>,
+    /// The request's head before `upstream_request`, whose edits are for one attempt.
+    pub(super) before_attempt: Option<Mark>,
+    /// How many fetches have led to this exchange.
+    pub(super) depth: u8,
+}
+
+/// The chunk at hand at a body hook.
+pub(super) struct Current {
+    pub(super) side: Side,
+    pub(super) chunk: Chunk,
+    pub(super) last: bool,
+    pub(super) trailers: Option<Head>,
+    pub(super) trailers_edited: bool,
+    pub(super) head_left: bool,
 }
 
 // === impl Rare ===
@@ -50,6 +74,14 @@ impl Rare {
         Ok(())
     }
 
+    pub(super) fn whole(&mut self, side: Side) -> &mut Whole {
+        if side == Side::Request { &mut self.request } else { &mut self.response }
+    }
+
+    pub(super) fn filter(&mut self, side: Side) -> &mut Option<Box<Filter>> {
+        if side == Side::Request { &mut self.up } else { &mut self.down }
+    }
+
     /// The place of a seat's own.
     pub(super) fn mine(&mut self, seat: u16) -> Option<&mut Option<Box<dyn Any>>> {
         let at = self.mine.iter().position(|(known, _)| *known == seat).unwrap_or_else(|| {
@@ -65,5 +97,15 @@ impl Rare {
 impl Exchange {
     pub(super) fn rare_mut(&mut self) -> &mut Rare {
         self.rare.get_or_insert_default()
+    }
+
+    /// Another response comes: what is known of the body of this one does not hold for it.
+    pub(super) fn forget_response(&mut self) {
+        self.flows.ahead = None;
+        self.flows.hold(Side::Response, false);
+        if let Some(rare) = &mut self.rare {
+            rare.response = Whole::default();
+            rare.down = None;
+        }
     }
 }

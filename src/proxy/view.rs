@@ -5,17 +5,21 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use super::{Exchange, attempt};
+use super::fetch::Outbound;
+use super::rare::Current;
+use super::{Before, Exchange, attempt, body};
 use crate::failure::Failure;
 use crate::hook::table::{OnFailure, Wait, may};
 use crate::hook::{
-    Awaited, ClientFacts, Edit, Endpoint, Endpoints, Identity, Nowhere, Plain, Redeemed, Refused, RouteFacts, RouteId,
-    Row, Side, Ticket, UpstreamId, View,
+    Awaited, Body, ClientFacts, Due, Edit, Endpoint, Endpoints, Form, Identity, Nowhere, Plain, Redeemed, Refused,
+    RouteFacts, RouteId, Row, Side, Ticket, UpstreamId, View,
 };
 use crate::http::authority::check_host;
+use crate::http::h1::trailers::may_trail;
 use crate::http::head::Head;
 use crate::http::name::{FieldName, Known, is_field_value, is_token};
 use crate::http::target;
+use crate::wire::Chunk;
 
 impl View for Exchange {
     fn enter(&mut self, row: &'static Row, seat: u16) {
@@ -34,10 +38,15 @@ impl View for Exchange {
     }
 
     fn undo(&mut self) {
-        match self.observe_mark.take().as_deref() {
-            Some((Side::Request, mark)) => self.request.restore(mark),
-            Some((Side::Response, mark)) => self.response.restore(mark),
-            None => {}
+        let Some(before) = self.observe_mark.take() else { return };
+        let Before { side, head, given } = *before;
+        if side == Side::Request {
+            self.request.restore(&head)
+        } else {
+            self.response.restore(&head)
+        }
+        if let Some(rare) = &mut self.rare {
+            rare.whole(side).given = given;
         }
     }
 
@@ -58,6 +67,9 @@ impl View for Exchange {
 
     fn edit(&mut self, side: Side, edit: Edit<'_>) -> Result<(), Refused> {
         Refused::unless_writes(self.row, side.head())?;
+        if self.rare.as_ref().and_then(|rare| rare.current.as_ref()).is_some_and(|current| current.head_left) {
+            return Err(Refused::Gone(side));
+        }
         self.mark(side);
         let rules = self.settings.rules.normalise;
         let head = if side == Side::Request { &mut self.request } else { &mut self.response };
@@ -155,23 +167,105 @@ impl View for Exchange {
             return Err(Refused::MayNotWait);
         }
         if let Awaited::Body { side, .. } = &awaited {
-            self.reads(side.body())?;
+            self.may_take(*side)?;
+        }
+        if matches!(awaited, Awaited::Fetch(_)) {
+            let reach = Outbound::of(self);
+            return self.rare_mut().tickets.start(awaited, &reach);
         }
         self.rare_mut().tickets.start(awaited, &Nowhere)
     }
 
     fn poll_ticket(&mut self, ticket: Ticket, cx: &mut Context<'_>) -> Poll<Result<Redeemed, Failure>> {
-        let polled = self.rare_mut().tickets.poll_alone(ticket, cx);
-        if polled.is_ready() {
-            return polled;
+        match self.rare_mut().tickets.poll(ticket, cx) {
+            Due::Polled(Poll::Pending) => self.flows.poll_idle(cx).map(Err),
+            Due::Polled(ready) => ready,
+            Due::Body { side, bytes_max, form } => {
+                let body = std::task::ready!(self.poll_body(side, bytes_max, form, cx));
+                self.cancel(ticket);
+                Poll::Ready(body.map(Redeemed::Body))
+            }
         }
-        self.flows.poll_idle(cx).map(Err)
     }
 
     fn cancel(&mut self, ticket: Ticket) {
         if let Some(rare) = &mut self.rare {
             rare.tickets.cancel(ticket);
         }
+    }
+
+    fn body(&self, side: Side, form: Form) -> Result<Option<Body>, Refused> {
+        self.may_take(side)?;
+        Ok(self.known_body(side, form))
+    }
+
+    fn set_body(&mut self, side: Side, bytes: Vec<u8>) -> Result<(), Refused> {
+        if self.current(side).is_ok() {
+            return self.set_chunk(side, bytes);
+        }
+        Refused::unless_writes(self.row, side.body())?;
+        let bodiless = match side {
+            Side::Request => self.admitted.as_ref().is_some_and(|admitted| admitted.upgrade),
+            Side::Response => {
+                let status = self.response.status();
+                self.request.method() == "HEAD" || status < 200 || matches!(status, 204 | 304)
+            }
+        };
+        if bodiless {
+            return Err(Refused::NoBody(side));
+        }
+        self.mark(side);
+        body::mend(if side == Side::Request { &mut self.request } else { &mut self.response });
+        self.rare_mut().whole(side).given = Some(bytes.into());
+        Ok(())
+    }
+
+    fn chunk(&self, side: Side) -> Result<&[u8], Refused> {
+        Ok(self.current(side)?.chunk.bytes())
+    }
+
+    fn is_last(&self) -> bool {
+        self.rare.as_ref().and_then(|rare| rare.current.as_ref()).is_some_and(|current| current.last)
+    }
+
+    fn set_chunk(&mut self, side: Side, bytes: Vec<u8>) -> Result<(), Refused> {
+        Refused::unless_writes(self.row, side.body())?;
+        let observing = self.observing;
+        let current = self.current_mut(side)?;
+        if !observing {
+            current.chunk = Chunk::from_vec(bytes);
+        }
+        Ok(())
+    }
+
+    fn trailers(&self, side: Side) -> Result<Option<&Head>, Refused> {
+        Ok(self.current(side)?.trailers.as_ref())
+    }
+
+    fn edit_trailers(&mut self, side: Side, edit: Edit<'_>) -> Result<(), Refused> {
+        Refused::unless_writes(self.row, side.body())?;
+        let observing = self.observing;
+        let current = self.current_mut(side)?;
+        if !current.last {
+            return Err(Refused::NotYet);
+        }
+        let (Edit::Set(name, _) | Edit::Add(name, _) | Edit::Remove(name)) = edit else {
+            return Err(Refused::BadValue);
+        };
+        if name.known().is_framing() || !may_trail(name.as_str().as_bytes()) {
+            return Err(Refused::Framing);
+        }
+        if observing {
+            return Ok(());
+        }
+        let head = current.trailers.get_or_insert_with(|| Head::response(0));
+        match edit {
+            Edit::Set(name, value) => head.set(may_set(name, value)?, value),
+            Edit::Add(name, value) => head.add(may_set(name, value)?, value),
+            _ => drop(head.remove(name)),
+        }
+        current.trailers_edited = true;
+        Ok(())
     }
 }
 
@@ -180,12 +274,38 @@ impl Exchange {
         Refused::unless_reads(self.row, what)
     }
 
+    /// Whether the policy that runs may have a side's body, whole.
+    fn may_take(&self, side: Side) -> Result<(), Refused> {
+        self.reads(side.body())?;
+        if self.rare.as_ref().is_some_and(|rare| rare.current.is_some()) {
+            return Err(Refused::Gone(side)); // it is on its way, chunk by chunk
+        }
+        // The response may wait for the rest of a request whose own hooks cannot run within this one.
+        if side == Side::Response && self.is_filtered(Side::Request) && !self.flows.request.is_passed() {
+            return Err(Refused::Overlap);
+        }
+        Ok(())
+    }
+
+    /// The chunk at hand.
+    fn current(&self, side: Side) -> Result<&Current, Refused> {
+        self.reads(side.body())?;
+        let current = self.rare.as_ref().and_then(|rare| rare.current.as_ref());
+        current.filter(|current| current.side == side).ok_or(Refused::NoChunk)
+    }
+
+    fn current_mut(&mut self, side: Side) -> Result<&mut Current, Refused> {
+        let current = self.rare.as_mut().and_then(|rare| rare.current.as_mut());
+        current.filter(|current| current.side == side).ok_or(Refused::NoChunk)
+    }
+
     /// Before the first write of a policy whose edits may have to be undone.
     fn mark(&mut self, side: Side) {
         let undoable = self.row.on_failure == OnFailure::SendAsIs || self.observing;
         if undoable && self.observe_mark.is_none() {
-            let head = if side == Side::Request { &self.request } else { &self.response };
-            self.observe_mark = Some(Box::new((side, head.mark())));
+            let head = self.head(side).mark();
+            let given = self.rare.as_mut().and_then(|rare| rare.whole(side).given.clone());
+            self.observe_mark = Some(Box::new(Before { side, head, given }));
         }
     }
 }

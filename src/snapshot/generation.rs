@@ -71,13 +71,14 @@ struct Alive(Arc<std::sync::atomic::AtomicUsize>);
 // === impl Generation ===
 
 impl Generation {
-    /// Brings a snapshot to life.
-    pub fn new(snapshot: &Arc<Snapshot>, worker: &WorkerParts) -> Result<Rc<Self>, Diagnostic> {
+    /// Brings a snapshot to life. `own`: policies that stand before those of the file.
+    pub fn new(snapshot: &Arc<Snapshot>, worker: &WorkerParts, own: &[Seat]) -> Result<Rc<Self>, Diagnostic> {
         let policies = RefCell::new(Vec::new());
         let seats = |places: &[Place]| -> Result<Vec<Sitting>, Diagnostic> {
             places.iter().map(|place| sit(place, worker, &policies)).collect()
         };
-        let file = seats(&snapshot.file)?;
+        let mut file: Vec<Sitting> = own.iter().map(|seat| (seat.clone(), None)).collect();
+        file.extend(seats(&snapshot.file)?);
         let mut fronts = Vec::new();
         for places in &snapshot.listeners {
             let mut front = file.clone();
@@ -182,11 +183,7 @@ impl Generation {
     }
 }
 
-fn sit(
-    place: &Place,
-    worker: &WorkerParts,
-    policies: &RefCell<Vec<Made>>,
-) -> Result<Sitting, Diagnostic> {
+fn sit(place: &Place, worker: &WorkerParts, policies: &RefCell<Vec<Made>>) -> Result<Sitting, Diagnostic> {
     let policy: Rc<dyn Policy> = place.recipe.instantiate(worker)?;
     policies.borrow_mut().push((policy.clone(), place.recipe.clone()));
     Ok((Seat { policy, name: place.name.clone(), observe: place.observe }, place.when.clone()))

@@ -18,13 +18,14 @@ pub use mailbox::{DoorPlan, LogPlan, Mailbox, Message};
 use crate::clock;
 use crate::config::plan::{self, Place};
 use crate::drain::{Drain, Level};
-use crate::hook::{Hook, Nowhere, WorkerParts};
+use crate::hook::{Hook, Seat, WorkerParts};
 use crate::http::forwarded::Lines;
 use crate::limits::{DRAIN_LIMIT_MS, LISTENER_CONNECTIONS_MAX, POOL_SWEEP_MS, WORKER_STACK_BYTES};
 use crate::listen::accept::{self, Counted, Door};
 use crate::listen::{Ask, Serve, Settings};
 use crate::observe::access_log::AccessLog;
 use crate::observe::metrics::Metrics;
+use crate::proxy::fetch::Outbound;
 use crate::proxy::{Exchange, Parts, connection, lifecycle};
 use crate::share::addresses::Addresses;
 use crate::snapshot::{Generation, Lane, Snapshot};
@@ -45,14 +46,15 @@ pub struct Birth {
     pub furnish: Option<Furnish>,
 }
 
-/// Something to set up on every worker's thread.
-pub type Furnish = Arc<dyn Fn(&Drain) + Send + Sync>;
+/// Something to set up on every worker's thread. The policies that it gives, the embedding program's own, stand before those
+/// of the file, in every generation.
+pub type Furnish = Arc<dyn Fn(&Drain) -> Vec<Seat> + Send + Sync>;
 
 /// What a worker's thread owns.
 struct Worker {
     facts: WorkerParts,
+    own: Vec<Seat>,
     parts: Rc<Parts>,
-    current: RefCell<Option<Rc<Generation>>>,
     prepared: RefCell<Option<Rc<Generation>>>,
     doors: RefCell<HashMap<Place, OpenDoor>>,
     drain: Drain,
@@ -140,16 +142,17 @@ impl Worker {
             seen: RefCell::new(Seen::new(birth.directory)),
             metrics: birth.metrics.worker(birth.number),
             log: RefCell::new(None),
+            current: RefCell::new(None),
+            loading: RefCell::new(None),
             looking: Rc::new(()),
         };
-        let drain = Drain::new();
-        if let Some(furnish) = birth.furnish {
-            furnish(&drain);
-        }
+        let (parts, drain) = (Rc::new(parts), Drain::new());
+        let reach = Rc::new(Outbound::new(parts.clone(), drain.clone()));
+        let own = birth.furnish.map(|furnish| furnish(&drain)).unwrap_or_default();
         Rc::new(Self {
-            facts: WorkerParts { number: birth.number, workers: birth.workers, reach: Rc::new(Nowhere) },
-            parts: Rc::new(parts),
-            current: RefCell::default(),
+            facts: WorkerParts { number: birth.number, workers: birth.workers, reach },
+            own,
+            parts,
             prepared: RefCell::default(),
             doors: RefCell::default(),
             drain,
@@ -179,6 +182,7 @@ impl Worker {
             }
         }
         drop(self.parts.log.take());
+        drop(self.parts.current.take());
     }
 
     /// Stops what is below, and lets go of the doors: they would be waited for.
@@ -196,8 +200,11 @@ impl Worker {
     }
 
     async fn prepare(&self, snapshot: &Arc<Snapshot>) -> Result<(), crate::config::diagnostic::Diagnostic> {
-        let generation = Generation::new(snapshot, &self.facts)?;
-        generation.load().await?;
+        let generation = Generation::new(snapshot, &self.facts, &self.own)?;
+        *self.parts.loading.borrow_mut() = Some(generation.clone());
+        let loaded = generation.load().await;
+        drop(self.parts.loading.take());
+        loaded?;
         *self.prepared.borrow_mut() = Some(generation);
         Ok(())
     }
@@ -208,7 +215,7 @@ impl Worker {
     async fn commit(self: Rc<Self>, number: u64, plans: Vec<DoorPlan>) {
         let Some(generation) = self.prepared.take().filter(|prepared| prepared.number() == number) else { return };
         generation.committed();
-        let before = self.current.replace(Some(generation.clone()));
+        let before = self.parts.current.replace(Some(generation.clone()));
         let mut kept = HashMap::new();
         let mut doors = self.doors.take();
         for (index, (plan, listener)) in plans.into_iter().zip(&generation.snapshot.plan.listeners).enumerate() {
@@ -256,7 +263,7 @@ impl Worker {
     /// The generation that serves what comes by a door.
     fn standing(&self, standing: &RefCell<Standing>) -> Option<Rc<Generation>> {
         match &*standing.borrow() {
-            Standing::Open => self.current.borrow().clone(),
+            Standing::Open => self.parts.current.borrow().clone(),
             Standing::Gone(last) => Some(last.clone()),
             Standing::Over => None,
         }
@@ -273,7 +280,8 @@ impl Worker {
             let generation = worker.standing(&standing)?;
             let lane = generation.entry(settings.borrow().index).filter(|lane| connection::speaks(lane, hook))?;
             let hello = (hook == Hook::ClientHello).then(hello);
-            Some(Box::pin(connection::ask(lane.clone(), worker.parts.metrics.clone(), hook, facts.clone(), hello)))
+            let (metrics, reach) = (worker.parts.metrics.clone(), worker.facts.reach.clone());
+            Some(Box::pin(connection::ask(lane.clone(), metrics, hook, facts.clone(), hello, reach)))
         });
         let (metrics, counted) = (self.parts.metrics.clone(), self.parts.metrics.clone());
         Door {

@@ -13,10 +13,13 @@
 mod actors;
 mod addresses;
 mod admin;
+mod bodies;
+mod body_hooks;
 mod buffering;
 mod drain;
 mod entering;
 mod failure_pages;
+mod fetches;
 mod fields;
 mod framing;
 mod grpc;
@@ -43,3 +46,4 @@ mod strictness;
 mod timeouts;
 mod tls;
 mod upgrade;
+mod verdicts;

@@ -14,6 +14,7 @@ pub mod h2;
 pub mod h2_origin;
 pub mod hpack;
 pub mod origin;
+pub mod policy;
 pub mod program;
 pub mod proxy;
 pub mod strict;
