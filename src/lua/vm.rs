@@ -282,6 +282,12 @@ impl Call {
     pub(super) fn resume(&mut self, view: &mut dyn View, arguments: i32, again: bool) -> Result<Progress, Failure> {
         let vm = &self.vm;
         let limits = &vm.program.limits;
+        if self.spent_ns > limits.cpu_ns {
+            let ms = limits.cpu_ns / 1_000_000;
+            return Err(policy_failed(format!(
+                "it took more than its {ms} ms of CPU time over its waits (limits.cpu)"
+            )));
+        }
         vm.hook.set(Some(self.hook));
         vm.log_lines.set(self.log_lines);
         vm.calls.set(self.calls);
