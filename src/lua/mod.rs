@@ -11,6 +11,8 @@ mod checking;
 mod compile;
 mod definitions;
 mod hash;
+#[cfg(test)]
+mod library_tests;
 mod life;
 mod options;
 mod policy;
