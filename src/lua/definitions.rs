@@ -1,5 +1,6 @@
 //! The editor's type definitions, made from `hook/surface`: what `gatewright new` writes, and what `check` checks by.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use crate::hook::surface::{Form, Member, Noun, nouns};
@@ -59,6 +60,9 @@ pub fn definitions() -> String {
     // An extern type has to stand before what names it; nouns name each other, types do not need an order.
     let (objects, libraries): (Vec<_>, Vec<_>) = nouns().into_iter().partition(|noun| is_object(noun));
     out.push_str(BASE);
+    for name in undeclared(&objects) {
+        let _ = writeln!(out, "type {name} = any");
+    }
     for noun in objects {
         object(noun, &mut out);
     }
@@ -73,6 +77,17 @@ pub fn definitions() -> String {
 fn is_object(noun: &Noun) -> bool {
     let things = |member: &Member| member.form != Form::Function;
     noun.name.starts_with(char::is_uppercase) && noun.members.iter().any(things)
+}
+
+/// Types that members speak of and nothing declares: plain tables, which their members' remarks describe.
+fn undeclared(objects: &[&Noun]) -> BTreeSet<&'static str> {
+    let noun = |name: &str| objects.iter().any(|noun| noun.name == name);
+    let base = |name: &str| BASE.contains(&format!("type {name} "));
+    let members = nouns().into_iter().flat_map(|noun| noun.members);
+    let words = members.flat_map(|member| [member.takes, member.gives]).flat_map(|written| {
+        written.split(|c: char| !c.is_alphanumeric() && c != '_').filter(|word| word.starts_with(char::is_uppercase))
+    });
+    words.filter(|word| !noun(word) && !base(word)).collect()
 }
 
 fn object(noun: &Noun, out: &mut String) {
