@@ -14,7 +14,7 @@ schema = {
   status = { type = "number", default = 403 },
 }
 
-local agents, paths
+local agents: Pattern?, paths: Pattern?
 
 -- One expression of all: a text is walked once, however many there are.
 local function any(patterns)

@@ -17,14 +17,15 @@ schema = {
   header = { type = "string", default = "x-region" }, -- tells the upstream the region
 }
 
-local set, regions = nil, {}
+local set, regions = ip.set({}), {}
 
 function load()
   local names = {}
   for name, region in options.networks do
     table.insert(names, name)
     -- As the set writes it: 192.0.2.1 is 192.0.2.1/32 there.
-    regions[ip.set({ name }):find(string.match(name, "^[^/]*")) or name] = region
+    local address = text.split(name, "/")[1]
+    regions[ip.set({ name }):find(address) or name] = region
   end
   set = ip.set(names)
 end

@@ -22,8 +22,6 @@ schema = {
   hsts = { type = "string", default = "max-age=31536000" }, -- over https alone; "": none
 }
 
-local inward, outward
-
 local function read(list)
   local exact, prefixes = {}, {}
   for _, name in list do
@@ -36,6 +34,8 @@ local function read(list)
   end
   return { exact = exact, prefixes = prefixes }
 end
+
+local inward, outward = read({}), read({})
 
 function load()
   inward, outward = read(options.from_client), read(options.from_upstream)

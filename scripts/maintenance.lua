@@ -14,11 +14,10 @@ schema = {
   retry_after = { type = "number", default = 300 }, -- seconds
 }
 
-local allowed, open
+local allowed, open = ip.set({}), {}
 
 function load()
   allowed = ip.set(options.allow)
-  open = {}
   for _, path in options.open do
     open[path] = true
   end

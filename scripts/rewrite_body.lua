@@ -14,7 +14,7 @@ schema = {
   most = { type = "number", default = 1024 * 1024 },
 }
 
-local olds = {}
+local olds: { string } = {}
 
 function load()
   for old, new in options.replace do

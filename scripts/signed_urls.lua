@@ -18,7 +18,7 @@ end
 
 function request(exchange)
   local signed, digits = string.match(exchange.request.target, "^(.*)&signature=(%x+)$")
-  if not signed then
+  if not signed or not digits then
     return refuse("no signature")
   end
   if not equal(hex.encode(hmac.sha256(options.key, signed)), string.lower(digits)) then

@@ -21,7 +21,7 @@ local function tenant_of(request)
   if options.header then
     return request.headers[options.header]
   end
-  local host = string.match(string.lower(request.host or ""), "^[^:]*")
+  local host = string.match(string.lower(request.host or ""), "^[^:]*") or ""
   if options.suffix == "" then
     return string.match(host, "^[^.]+")
   end

@@ -1,5 +1,7 @@
 //! The policies of `scripts/`: what each does to a client and an origin, and what it says of options that are wrong.
 
+use gatewright::lab;
+
 use crate::harness::origin::{Conn, ok};
 use crate::harness::{Client, Origin, Proxy, Response};
 
@@ -68,6 +70,23 @@ fn ask(proxy: &Proxy, target: &str, fields: &[(&str, &str)]) -> Response {
     let mut client = Client::connect(proxy.addr());
     client.send_request("GET", target, fields, b"");
     client.read_response()
+}
+
+/// `x_test.lua` beside `x.lua`, on a thread of its own: they stop its clock.
+#[test]
+fn the_tests_beside_the_scripts_pass() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts");
+    let files = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let (tests, scripts): (Vec<_>, Vec<_>) = files.partition(|name| name.ends_with("_test.lua"));
+    assert_eq!(tests.len(), scripts.len(), "each script has a test: {scripts:?} {tests:?}");
+    let wanted = lab::Wanted { places: vec![folder], ..lab::Wanted::default() };
+    let told = std::thread::spawn(move || {
+        let mut told = String::new();
+        let tested = lab::run(&wanted, |ran| told.push_str(&lab::report::file(ran))).unwrap();
+        (lab::report::failures(&tested), told)
+    });
+    let (failures, told) = told.join().unwrap();
+    assert_eq!(failures, 0, "{told}");
 }
 
 #[test]
@@ -272,8 +291,7 @@ fn texts_in_bodies_are_replaced() {
         "/chunked" => chunked.into(),
         _ => html.clone().into_bytes(),
     });
-    let options =
-        "most: 1000, replace: { \"http://old.example\": \"//new\", \"http://old.example.org\": \"//org\" }";
+    let options = "most: 1000, replace: { \"http://old.example\": \"//new\", \"http://old.example.org\": \"//org\" }";
     let proxy = Proxy::start(&configuration("rewrite_body", options, &quoted(&origin), &quoted(&origin), ""));
     let response = ask(&proxy, "/", &[]);
     assert_eq!(response.text(), "see //new/a and //org");
@@ -294,7 +312,8 @@ fn a_client_keeps_its_endpoint_and_a_bad_answer_is_tried_elsewhere() {
     let (one, two, ill, gone) = (named("one"), named("two"), Origin::script(sick), Origin::absent());
     let set = |a: &str, with: &str| {
         let text = configuration("balance_and_retry", with, a, "\"127.0.0.1:9\"", "");
-        let text = text.replace(&format!("a: {{ endpoints: [{a}]"), &format!("a: {{ endpoints: [{a}], balance: {{ policy: p }}"));
+        let text = text
+            .replace(&format!("a: {{ endpoints: [{a}]"), &format!("a: {{ endpoints: [{a}], balance: {{ policy: p }}"));
         Proxy::start(&text)
     };
     let healthy = set(&format!("{}, {}", quoted(&one), quoted(&two)), "key: x-test-user");
