@@ -14,7 +14,7 @@ schema = {
 
 function load()
   for digits in options.keys do
-    if not string.match(digits, "^%x+$") or #digits ~= 64 then
+    if not string.match(digits, "^[%da-f]+$") or #digits ~= 64 then
       error(`keys: "{digits}" is no SHA-256 in hexadecimal digits`)
     end
   end
