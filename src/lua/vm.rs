@@ -14,6 +14,7 @@ use crate::failure::{Failure, Reason};
 use crate::hook::budget::{self, Usage};
 use crate::hook::table::HOOKS;
 use crate::hook::{Hook, Redeemed, Ticket, View, slot};
+use crate::http::name::FieldName;
 use crate::limits::LUA_SPARE_COROUTINES_MAX;
 
 /// A policy's VM on one worker.
@@ -29,6 +30,7 @@ pub(super) struct Vm {
     script: Thread,
     options: Cell<Option<Ref>>,
     pub(super) usage: &'static Usage,
+    pub(super) names: Names,
     /// The hook that runs, if any.
     pub(super) hook: Cell<Option<Hook>>,
     /// What the coroutine that yields waits for.
@@ -43,6 +45,12 @@ pub(super) struct Vm {
     /// What `spawn` has asked for, until the call is over.
     pub(super) detached: RefCell<Vec<Ref>>,
 }
+
+/// Names of fields by the strings that stand for them in the script: the same string has the same place in memory.
+pub(super) struct Names(RefCell<[Option<(Box<[u8]>, Rc<FieldName>)>; NAMES]>);
+
+/// A script names few fields.
+const NAMES: usize = 32;
 
 /// What a coroutine waits for, and how it is told.
 pub(super) struct Wait {
@@ -110,6 +118,7 @@ impl Vm {
             script,
             options: Cell::new(None),
             usage: budget::usage(&program.policy),
+            names: Names::default(),
             hook: Cell::new(None),
             wait: RefCell::new(None),
             spent: Cell::new(false),
@@ -224,6 +233,32 @@ impl Vm {
             drop(spare);
             self.lua.end(thread);
         }
+    }
+}
+
+// === impl Names ===
+
+impl Names {
+    #[inline]
+    fn place(name: &[u8]) -> usize {
+        (name.as_ptr() as usize >> 5) % NAMES
+    }
+
+    #[inline]
+    pub(super) fn find(&self, name: &[u8]) -> Option<Rc<FieldName>> {
+        let names = self.0.borrow();
+        let (known, made) = names[Self::place(name)].as_ref()?;
+        (**known == *name).then(|| made.clone())
+    }
+
+    pub(super) fn keep(&self, name: &[u8], made: &Rc<FieldName>) {
+        self.0.borrow_mut()[Self::place(name)] = Some((name.into(), made.clone()));
+    }
+}
+
+impl Default for Names {
+    fn default() -> Self {
+        Self(RefCell::new([const { None }; NAMES]))
     }
 }
 

@@ -178,8 +178,8 @@ const SCRIPTS: &[(&str, End, &str)] = &[
     ("a return that is none", Fails, "return function() end"),
     ("an end of the length", Fails, "return answer(200, { ['content-length'] = '3' }, 'abcdef')"),
     ("the value of another policy", Fails, "exchange.values['other.x'] = 1"),
-    ("many log lines", Harmless, "for i = 1, 500 do log.debug(string.rep('x', 100)) end return answer(200)"),
-    ("a long log line", Harmless, "log.debug(string.rep('x', 1e6)) return answer(200)"),
+    ("many log lines", Harmless, "for i = 1, 500 do logger.debug(string.rep('x', 100)) end return answer(200)"),
+    ("a long log line", Harmless, "logger.debug(string.rep('x', 1e6)) return answer(200)"),
     ("a debug trace", Harmless, "debug.traceback() return answer(200)"),
 ];
 

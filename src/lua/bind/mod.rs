@@ -14,11 +14,13 @@ mod waiting;
 
 use std::collections::HashMap;
 use std::ffi::CStr;
+use std::rc::Rc;
 use std::sync::OnceLock;
 
 use super::raw::{Frame, Hosted, Kind, Raise, Ref, Returned};
 use super::vm;
 use crate::hook::{Refused, View, slot, surface};
+use crate::http::name::FieldName;
 
 pub(super) use plain::{plain_at, push_plain};
 pub(super) use verdicts::verdict;
@@ -45,6 +47,9 @@ pub(super) enum Noun {
     /// What a coroutine yields while the host waits for it.
     Wait,
 }
+
+/// Members of one noun, at most.
+const MEMBERS_MAX: usize = 64;
 
 /// How many nouns there are.
 pub(super) const NOUNS: usize = 15;
@@ -153,9 +158,23 @@ const BINDINGS: &[Binding] = &[
 
 const SECRET: &[Bound] = &[Bound::method("prefixed", super::options::prefixed)];
 
+/// Nouns that are frozen tables and not userdata, with the fields that are always the same: those cost a script no call.
+const TABLES: &[(Noun, &[(&str, Noun)])] = &[
+    (Noun::Request, &[("headers", Noun::RequestHeaders)]),
+    (Noun::Response, &[("headers", Noun::ResponseHeaders)]),
+    (
+        Noun::Exchange,
+        &[("request", Noun::Request), ("response", Noun::Response), ("client", Noun::Client), ("values", Noun::Values)],
+    ),
+];
+
+fn is_table(noun: Noun) -> bool {
+    TABLES.iter().any(|(one, _)| *one == noun)
+}
+
 /// Sets up metatables and libraries on a new VM's globals.
 pub(super) fn install(frame: &Frame<'_>) {
-    for binding in BINDINGS {
+    for binding in BINDINGS.iter().filter(|binding| !is_table(binding.noun)) {
         frame.push_table(0, 4);
         (binding.install)(frame);
         let table = frame.top();
@@ -175,11 +194,50 @@ pub(super) fn install(frame: &Frame<'_>) {
 /// The objects that each VM has one of.
 pub(super) fn constants(frame: &Frame<'_>) -> [Option<Ref>; NOUNS] {
     let mut constants = [None; NOUNS];
-    for binding in BINDINGS.iter().filter(|binding| binding.constant) {
+    for binding in BINDINGS.iter().filter(|binding| binding.constant && !is_table(binding.noun)) {
         frame.push_thing(binding.noun as u8, 0, None);
         constants[binding.noun as usize] = Some(frame.anchor());
     }
+    for (noun, fields) in TABLES {
+        push_noun(frame, *noun, fields, &constants);
+        constants[*noun as usize] = Some(frame.anchor());
+    }
     constants
+}
+
+/// Pushes the table that a noun is: constant fields and methods in it, the rest by its metatable.
+fn push_noun(frame: &Frame<'_>, noun: Noun, fields: &[(&str, Noun)], constants: &[Option<Ref>]) {
+    let binding = &BINDINGS[noun as usize];
+    frame.push_table(0, 16);
+    let table = frame.top();
+    for (name, constant) in fields {
+        if let Some(constant) = constants[*constant as usize] {
+            frame.push_ref(constant);
+            frame.set_field(table, name.as_bytes());
+        }
+    }
+    for (index, member) in binding.members.iter().enumerate().filter(|(_, member)| member.call.is_some()) {
+        frame.push_numbered(call_numbered, (noun as usize * MEMBERS_MAX + index) as f64);
+        frame.set_field(table, member.name.as_bytes());
+    }
+    frame.push_table(0, 4);
+    (binding.install)(frame);
+    let metatable = frame.top();
+    frame.push_text(b"a thing of the proxy");
+    frame.set_field(metatable, b"__metatable");
+    frame.freeze(metatable);
+    frame.set_metatable(table);
+    frame.freeze(table);
+}
+
+/// A method of a noun that is a table.
+fn call_numbered(frame: &Frame<'_>) -> Hosted {
+    let number = frame.number_of_function() as usize;
+    let member = BINDINGS.get(number / MEMBERS_MAX).and_then(|binding| binding.members.get(number % MEMBERS_MAX));
+    match member.and_then(|member| member.call) {
+        Some(call) => call(frame),
+        None => Err(Raise("no such method".to_owned())),
+    }
 }
 
 /// The number of a name that some noun has a member of; -1: none.
@@ -360,7 +418,24 @@ fn refusal(noun: Noun, member: &str, refused: &Refused) -> Raise {
 
 #[cold]
 fn nobody(noun: Noun, member: &str) -> Raise {
-    Raise(format!("`{}`: no exchange belongs to this call", member_path(noun, member)))
+    let hook = vm::here(|vm| vm.hook.get()).flatten();
+    let at = hook.map(|hook| format!(" at `{}`", hook.name())).unwrap_or_default();
+    Raise(format!("`{}`{at}: no exchange belongs to this call", member_path(noun, member)))
+}
+
+/// A field's name, remembered by the string that a script names it with.
+fn field_name(name: &[u8]) -> Result<Rc<FieldName>, Raise> {
+    let bad = || Raise(format!("`{}` is not a field name", String::from_utf8_lossy(name)));
+    let known = vm::here(|vm| vm.names.find(name)).flatten();
+    match known {
+        Some(known) => Ok(known),
+        None => {
+            let made = std::str::from_utf8(name).ok().and_then(|name| FieldName::new(name).ok()).ok_or_else(bad)?;
+            let made = Rc::new(made);
+            vm::here(|vm| vm.names.keep(name, &made));
+            Ok(made)
+        }
+    }
 }
 
 /// A text argument, or what is wrong with it.
