@@ -7,6 +7,8 @@
 mod bind;
 mod compile;
 mod hash;
+#[cfg(test)]
+mod library_tests;
 mod life;
 mod options;
 mod policy;

@@ -44,6 +44,8 @@ pub(super) struct Vm {
     pub(super) timers: RefCell<Vec<Timer>>,
     /// What `spawn` has asked for, until the call is over.
     pub(super) detached: RefCell<Vec<Ref>>,
+    /// What functions of the library keep for the next call.
+    pub(super) kept: bind::Kept,
 }
 
 /// Names of fields by the strings that stand for them in the script: the same string has the same place in memory.
@@ -101,10 +103,10 @@ impl Vm {
     pub(super) fn new(program: &Arc<Program>) -> Result<Rc<Self>, String> {
         let none = || "there is not enough memory for a VM".to_owned();
         let lua = Lua::new(program.limits.memory, bind::atom).ok_or_else(none)?;
-        let constants = lua.as_host(|| {
+        let (constants, kept) = lua.as_host(|| {
             let frame = lua.main();
             bind::install(&frame);
-            bind::constants(&frame)
+            (bind::constants(&frame), bind::Kept::new(&frame))
         });
         sandbox::furnish(&lua, &constants)?;
         let script = lua.thread();
@@ -126,6 +128,7 @@ impl Vm {
             calls: Cell::new(0),
             timers: RefCell::default(),
             detached: RefCell::default(),
+            kept,
         });
         vm.run_script()?;
         Ok(vm)
