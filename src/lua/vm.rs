@@ -49,7 +49,10 @@ pub(super) struct Vm {
 }
 
 /// Names of fields by the strings that stand for them in the script: the same string has the same place in memory.
-pub(super) struct Names(RefCell<[Option<(Box<[u8]>, Rc<FieldName>)>; NAMES]>);
+pub(super) struct Names(RefCell<[Option<Named>; NAMES]>);
+
+/// A name as written, and made ready.
+type Named = (Box<[u8]>, Rc<FieldName>);
 
 /// A script names few fields.
 const NAMES: usize = 32;
@@ -358,13 +361,14 @@ impl Call {
     /// A limit was met, whatever the script made of the error.
     fn breach(&self) -> Failure {
         let meter = self.vm.lua.meter();
+        if meter.breached.replace(false) {
+            self.vm.spent.set(true);
+        }
         if meter.killed.take() {
             let place = self.vm.lua.trace(self.thread);
             let ms = self.vm.program.limits.cpu_ns / 1_000_000;
             return policy_failed(format!("it took more than its {ms} ms of CPU time (limits.cpu){}", at(&place)));
         }
-        meter.breached.set(false);
-        self.vm.spent.set(true);
         let bytes = self.vm.program.limits.memory;
         policy_failed(format!("it needs more than its {bytes} bytes of memory (limits.memory); its VM is replaced"))
     }
