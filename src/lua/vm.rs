@@ -9,7 +9,7 @@ use super::bind::{self, NOUNS, Noun};
 use super::compile::Program;
 use super::life::Timer;
 use super::raw::{Frame, Kind, Lua, Ref, Stopped, Thread, watched};
-use super::{options, sandbox};
+use super::{author, options, sandbox};
 use crate::failure::{Failure, Reason};
 use crate::hook::budget::{self, Usage};
 use crate::hook::table::HOOKS;
@@ -40,6 +40,8 @@ pub(super) struct Vm {
     /// Lines and requests of the call that runs.
     pub(super) log_lines: Cell<u32>,
     pub(super) calls: Cell<u32>,
+    /// Functions that count their lines, for tests of scripts.
+    pub(super) counted: RefCell<Vec<(Arc<str>, Ref)>>,
     /// What `every` has asked for, until the policy is loaded.
     pub(super) timers: RefCell<Vec<Timer>>,
     /// What `spawn` has asked for, until the call is over.
@@ -129,6 +131,7 @@ impl Vm {
             spent: Cell::new(false),
             log_lines: Cell::new(0),
             calls: Cell::new(0),
+            counted: RefCell::default(),
             timers: RefCell::default(),
             detached: RefCell::default(),
             kept,
@@ -147,6 +150,7 @@ impl Vm {
             frame.pop(1);
         });
         self.lua.load(self.script, &self.program.main.name, &self.program.main.bytecode)?;
+        self.lua.as_host(|| self.count(&self.lua.frame(self.script), &self.program.main.name));
         let before = HERE.replace(Some(self.clone()));
         let stopped = {
             let _running = watched().enter(self.lua.target(), self.program.limits.load_cpu_ns, self.usage);
@@ -178,6 +182,14 @@ impl Vm {
             frame.pop(1);
         });
         Ok(())
+    }
+
+    /// Remembers the function on top, where lines are counted.
+    pub(super) fn count(&self, frame: &Frame<'_>, name: &Arc<str>) {
+        if author::is_covering() {
+            frame.push_value(-1);
+            self.counted.borrow_mut().push((name.clone(), frame.anchor()));
+        }
     }
 
     /// Lends the script's globals.
@@ -265,6 +277,12 @@ impl Names {
 impl Default for Names {
     fn default() -> Self {
         Self(RefCell::new([const { None }; NAMES]))
+    }
+}
+
+impl Drop for Vm {
+    fn drop(&mut self) {
+        author::gather(&self.lua, &self.counted.borrow());
     }
 }
 
