@@ -34,6 +34,7 @@ mod harness;
 mod hostile;
 mod limits;
 mod living;
+mod matrix;
 mod plain;
 mod policies;
 mod pooling;
