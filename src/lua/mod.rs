@@ -6,6 +6,7 @@
 
 mod bind;
 mod compile;
+mod envoy;
 mod hash;
 mod life;
 mod options;

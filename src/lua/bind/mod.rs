@@ -20,6 +20,7 @@ use super::raw::{Frame, Hosted, Kind, Raise, Ref, Returned};
 use super::vm;
 use crate::hook::{Refused, View, slot, surface};
 
+pub(super) use log::write as write_log;
 pub(super) use plain::{plain_at, push_plain};
 pub(super) use verdicts::verdict;
 
