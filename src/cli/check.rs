@@ -4,8 +4,8 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::sync::Arc;
 
-use super::ReportFormat;
 use super::exit::Exit;
+use super::{ReportFormat, grants};
 use crate::config::check::check;
 use crate::config::diagnostic::Diagnostic;
 use crate::config::render::{render_all, render_github, render_json};
@@ -42,8 +42,8 @@ pub fn load(path: &Path) -> Checked {
     Checked { sources, found, snapshot }
 }
 
-/// Prints what was found in `path`; errors make it a failed check.
-pub fn run(path: &Path, format: ReportFormat, out: &mut dyn Write) -> io::Result<Exit> {
+/// Prints what was found in `path`, and what its scripts may reach if that is asked; errors make it a failed check.
+pub fn run(path: &Path, format: ReportFormat, show_grants: bool, out: &mut dyn Write) -> io::Result<Exit> {
     let Checked { sources, found, snapshot } = load(path);
     let text = match format {
         ReportFormat::Text => render_all(&found, &sources, false),
@@ -58,6 +58,9 @@ pub fn run(path: &Path, format: ReportFormat, out: &mut dyn Write) -> io::Result
         let counted = |n: usize, what: &str| format!("{n} {what}{}", if n == 1 { "" } else { "s" });
         let (listeners, routes) = (counted(listeners, "listener"), counted(routes, "route"));
         writeln!(out, "{} is valid: {listeners}, {routes}, {}", path.display(), counted(upstreams, "upstream"))?;
+    }
+    if show_grants {
+        grants::print(&snapshot.plan, &sources, out)?;
     }
     Ok(Exit::Ok)
 }

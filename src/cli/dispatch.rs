@@ -43,7 +43,9 @@ pub fn run(cli: Cli) -> Exit {
                 return Exit::Usage;
             }
         },
-        Some(Command::Check(asked)) => with_file(asked.file.config, |file| check::run(file, asked.format, &mut out)),
+        Some(Command::Check(asked)) => {
+            with_file(asked.file.config, |file| check::run(file, asked.format, asked.grants, &mut out))
+        }
         Some(Command::Explain(asked)) => {
             with_file(asked.file.config.clone(), |file| explain_request(file, &asked, &mut out))
         }

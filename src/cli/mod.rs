@@ -10,6 +10,7 @@ pub mod demo_origin;
 pub mod dispatch;
 pub mod exit;
 pub mod explain;
+pub mod grants;
 pub mod open_files;
 pub mod proxy;
 pub mod schema;
@@ -115,6 +116,10 @@ pub struct Check {
     /// How findings are written.
     #[arg(long, value_enum, env = "GATEWRIGHT_FORMAT", default_value_t)]
     pub format: ReportFormat,
+
+    /// Also say what each script may reach, and what its text shows that it reaches.
+    #[arg(long, conflicts_with = "format")]
+    pub grants: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
@@ -259,6 +264,7 @@ mod tests {
             Some(Command::Run(Run { workers: Some(2), .. }))
         ));
         assert!(matches!(parse("gatewright check --format github"), Some(Command::Check(_))));
+        assert!(matches!(parse("gatewright check --grants"), Some(Command::Check(Check { grants: true, .. }))));
         let line = ["gatewright", "explain", "GET", "http://a.test/x?y", "-H", "x-a: b c", "-c", "f"];
         let Some(Command::Explain(explain)) = Cli::try_parse_from(line).unwrap().command else { panic!() };
         assert_eq!(explain.headers, [("x-a".to_string(), "b c".to_string())]);

@@ -63,6 +63,22 @@ impl Options {
         &self.table
     }
 
+    /// The secrets that they name as `{ secret: NAME }`, however deep, each with the place of its name.
+    #[must_use]
+    pub fn secrets(&self) -> Vec<(&str, &Span)> {
+        let named = self.secret_nodes().into_iter();
+        named
+            .filter_map(|node| if let Value::String(name) = &node.value { Some((&**name, &node.span)) } else { None })
+            .collect()
+    }
+
+    /// The values of every table whose one key is `secret`.
+    pub(super) fn secret_nodes(&self) -> Vec<&Node> {
+        let mut named = Vec::new();
+        secrets_in(&self.table, &mut named);
+        named
+    }
+
     /// A hash of the content alone: equal for equal options, wherever and in whatever order they are written
     /// (FNV-1a, the same in every build and on every machine).
     #[must_use]
@@ -74,6 +90,17 @@ impl Options {
             }
         });
         hash
+    }
+}
+
+fn secrets_in<'a>(node: &'a Node, named: &mut Vec<&'a Node>) {
+    match &node.value {
+        Value::Table(entries) => match entries.as_slice() {
+            [one] if one.key == "secret" => named.push(&one.value),
+            entries => entries.iter().for_each(|entry| secrets_in(&entry.value, named)),
+        },
+        Value::List(items) => items.iter().for_each(|item| secrets_in(item, named)),
+        _ => {}
     }
 }
 

@@ -328,6 +328,21 @@ pub enum StatusPattern {
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(pub Arc<[u8]>);
 
+// === impl Plan ===
+
+impl Plan {
+    /// Every policy, everywhere it stands.
+    pub fn uses(&self) -> impl Iterator<Item = &Use> {
+        let listeners = self.listeners.iter().flat_map(|listener| &listener.chain);
+        let routes = self.routes.iter().flat_map(|route| &route.chain);
+        let upstreams = self.upstreams.iter().flat_map(|upstream| {
+            let balance = if let Balance::Policy(one) = &upstream.balance { Some(&**one) } else { None };
+            upstream.chain.iter().chain(balance)
+        });
+        self.chain.iter().chain(listeners).chain(routes).chain(upstreams)
+    }
+}
+
 // === impl Listener ===
 
 impl Listener {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::super::codes;
 use super::super::diagnostic::{Diagnostic, Span};
 use super::super::document::{self, Lua, May, Noun, Policy, ScriptLimits, Terms};
-use super::super::node::{Entry, Node, Value};
+use super::super::node::{Entry, Value};
 use super::super::options::Options;
 use super::super::plan::{Grants, OnFailure, PolicyLimits, Program, Trip};
 use super::super::read::read_entry;
@@ -57,9 +57,7 @@ impl<'a> Check<'a> {
 
     /// The program with these options: secrets that they name must exist, and are granted by that.
     pub(super) fn with(&mut self, mut program: Program, with: Options) -> Program {
-        let mut named = Vec::new();
-        secrets_in(with.node(), &mut named);
-        for value in named {
+        for value in with.secret_nodes() {
             let Value::String(name) = &value.value else {
                 let message = format!("a secret is named by a string, found {}", value.describe());
                 self.report(Diagnostic::error(codes::WRONG_SHAPE, message).at(&value.span, ""));
@@ -216,17 +214,5 @@ impl<'a> Check<'a> {
         let message = format!("`{name}` belongs to policies that run scripts");
         let wrong = Diagnostic::error(codes::UNKNOWN_KEY, message).at(key, format!("`{kind}` is built in"));
         self.report(wrong.help("remove it; a policy that is built in has no limits and reaches nothing else"));
-    }
-}
-
-/// The values of every `{ secret: … }` in options, however deep.
-fn secrets_in<'a>(node: &'a Node, named: &mut Vec<&'a Node>) {
-    match &node.value {
-        Value::Table(entries) => match entries.as_slice() {
-            [one] if one.key == "secret" => named.push(&one.value),
-            entries => entries.iter().for_each(|entry| secrets_in(&entry.value, named)),
-        },
-        Value::List(items) => items.iter().for_each(|item| secrets_in(item, named)),
-        _ => {}
     }
 }
