@@ -58,7 +58,8 @@ pub(super) fn verify(frame: &Frame<'_>) -> Hosted {
         Err(wrong) => Some(wrong),
     };
     frame.push_bool(wrong.is_none());
-    frame.push_text(wrong.unwrap_or_default().as_bytes());
+    let Some(wrong) = wrong else { return Ok(Returned::Values(1)) };
+    frame.push_text(wrong.as_bytes());
     Ok(Returned::Values(2))
 }
 

@@ -144,7 +144,13 @@ pub(super) fn each(frame: &Frame<'_>) -> Hosted {
         frame.push_text(value);
         frame.set_item(table, 2 * index + 2);
     }
-    Ok(Returned::Values(2))
+    walk(frame)
+}
+
+/// Ends what begins a loop: function, list, and what says that the list is not walked as a table is.
+pub(super) fn walk(frame: &Frame<'_>) -> Hosted {
+    frame.push_bool(false);
+    Ok(Returned::Values(3))
 }
 
 /// One step over a list of names and values, which keeps its own place.

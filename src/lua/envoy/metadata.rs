@@ -63,7 +63,7 @@ pub(super) fn each(frame: &Frame<'_>) -> Hosted {
         frame.set_item(list, count + 1);
         count += 2;
     }
-    Ok(Returned::Values(2))
+    headers::walk(frame)
 }
 
 /// `route:metadata()`, `virtualHost:metadata()`
@@ -152,7 +152,7 @@ pub(super) fn each_namespace(frame: &Frame<'_>) -> Hosted {
         push_plain(frame, &Plain::Map(entries));
         frame.set_item(table, 2 * index + 2);
     }
-    Ok(Returned::Values(2))
+    headers::walk(frame)
 }
 
 /// `streamInfo:dynamicTypedMetadata(namespace)`: there is nothing typed here.

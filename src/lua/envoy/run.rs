@@ -172,7 +172,12 @@ fn balance(view: &mut dyn View) -> Verdict {
     let found = endpoints.list.iter().position(|endpoint| *endpoint.name == *host);
     match found.filter(|index| !endpoints.is_tried(*index)) {
         Some(index) => Verdict::Endpoint(EndpointId(index as u32)),
-        None if strict => Verdict::Answer(Box::new(Answer { status: 503, ..Answer::default() })),
+        None if strict => Verdict::Answer(Box::new(Answer {
+            status: 503,
+            fields: vec![("content-type".to_owned(), b"text/plain".to_vec())],
+            body: Some(b"no healthy upstream".to_vec()),
+            why: Some("the host that the script has set is not there".to_owned()),
+        })),
         None => Verdict::Pass,
     }
 }
