@@ -305,6 +305,10 @@ limits! {
     JWT_LEEWAY_S: f64 = 30.0;
     /// Keys of one JSON Web Key Set: a token that names none is tried with each.
     JWKS_KEYS_MAX: usize = 64;
+    /// Keys of tokens that a script's VM keeps prepared; a policy has one or two.
+    JWT_KEYS_KEPT: usize = 16;
+    /// Networks of a set that a script makes; more belong into a table.
+    NETWORKS_MAX: usize = 100_000;
     /// Bytes of a dictionary whose `size` is not said.
     DICTIONARY_BYTES: usize = 16 * 1024 * 1024;
     /// Fewest bytes a dictionary may have: some hundred counters.

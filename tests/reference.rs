@@ -12,6 +12,7 @@ use std::fmt::Write;
 use gatewright::config::document::Policy;
 use gatewright::config::schema::schema;
 use gatewright::failure::Reason;
+use gatewright::hook::surface::{Form, Member, Noun, nouns};
 use gatewright::hook::table::{Bits, Kind, OnFailure, Row, TABLE, Wait, may};
 use gatewright::limits;
 use gatewright::observe::metrics::FAMILIES;
@@ -35,6 +36,7 @@ fn the_reference_says_what_the_program_does() {
         ("placeholders", placeholders()),
         ("later", sentence(later())),
         ("hooks", hooks()),
+        ("lua", lua()),
         ("reasons", reasons()),
         ("metrics", metrics()),
         ("limits", every_limit()),
@@ -168,6 +170,53 @@ fn placeholders() -> String {
 
 fn sentence(words: &[&str]) -> String {
     format!("`{}`\n", words.join("`, `"))
+}
+
+// === what scripts may touch ===
+
+fn lua() -> String {
+    let mut out = String::new();
+    for noun in nouns() {
+        let _ = writeln!(out, "### {}\n\n{}\n", heading(noun), noun.about);
+        out.push_str("| member | gives | at hooks | what it is |\n|---|---|---|---|\n");
+        for member in noun.members {
+            let (gives, waits) = (cell(member.gives), if member.waits { " It waits." } else { "" });
+            let about = cell(member.about);
+            let _ = writeln!(out, "| `{}` | `{gives}` | {} | {about}{waits} |", written(noun, member), places(member));
+        }
+        out.push('\n');
+    }
+    out
+}
+
+fn heading(noun: &Noun) -> String {
+    match noun.at {
+        "" => "Globals".to_owned(),
+        at if at == noun.name => format!("`{at}`"),
+        at => format!("{} (`{at}`)", noun.name),
+    }
+}
+
+/// A member as a script writes it.
+fn written(noun: &Noun, member: &Member) -> String {
+    let at = noun.at;
+    match member.form {
+        Form::Function if at.is_empty() => format!("{}{}", member.name, cell(member.takes)),
+        Form::Function => format!("{at}.{}{}", member.name, cell(member.takes)),
+        Form::Method => format!("{at}:{}{}", member.name, cell(member.takes)),
+        Form::Field | Form::Assignable => format!("{at}.{}", member.name),
+        Form::Keyed => format!("{at}[{}]", member.name),
+    }
+}
+
+fn places(member: &Member) -> String {
+    let away: Vec<String> =
+        TABLE.iter().filter(|row| !member.is_at(row)).map(|row| format!("`{}`", row.name)).collect();
+    match away.len() {
+        0 => "all".to_owned(),
+        few if few < TABLE.len() / 2 => format!("all but {}", away.join(", ")),
+        _ => member.hooks(),
+    }
 }
 
 // === hooks, reasons, metrics, limits ===

@@ -33,6 +33,12 @@ impl Options {
         }
     }
 
+    /// The options of a test.
+    #[cfg(test)]
+    pub(crate) fn of(node: Node) -> Self {
+        Self::new(node)
+    }
+
     /// Reads them into a policy's own type, which denies unknown fields and may use
     /// [`Spanned`](super::spanned::Spanned).
     pub fn read<T: DeserializeOwned>(&self) -> Result<T, Diagnostic> {

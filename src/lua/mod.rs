@@ -8,6 +8,8 @@ mod bind;
 mod compile;
 mod envoy;
 mod hash;
+#[cfg(test)]
+mod library_tests;
 mod life;
 mod options;
 mod policy;

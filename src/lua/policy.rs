@@ -183,6 +183,10 @@ pub(super) async fn go_on(mut call: Call, mut wait: Wait, view: &mut dyn View) -
 
 /// Waits and resumes once.
 pub(super) async fn once_more(call: &mut Call, wait: Wait, view: &mut dyn View) -> Result<Progress, Failure> {
+    if call.until.is_some() {
+        // What is awaited may always be there at once: others must have their turn, and the clock.
+        tokio::task::yield_now().await;
+    }
     let until = *call.until.get_or_insert_with(|| clock::now().saturating_add(call.vm.program.limits.wait_ms));
     let redeemed = redeem(&wait.tickets, view, &Alarm::new(), until).await?;
     let vm = call.vm.clone();
@@ -199,7 +203,7 @@ async fn redeem(
 ) -> Result<Vec<Result<Redeemed, Failure>>, Failure> {
     let mut pending: Vec<_> = tickets.iter().map(|ticket| (*ticket, None)).collect();
     let in_time = std::future::poll_fn(|cx| match poll_all(view, &mut pending, cx) {
-        Poll::Ready(()) => Poll::Ready(true),
+        Poll::Ready(()) => Poll::Ready(clock::now() < until),
         Poll::Pending if alarm.poll(cx, until) => Poll::Ready(false),
         Poll::Pending => Poll::Pending,
     })

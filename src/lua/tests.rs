@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::compile::compile;
 use super::policy::LuaPolicy;
 use crate::config::diagnostic::Span;
+use crate::config::node::{Entry, Node, Value};
 use crate::config::options::Options;
 use crate::config::plan::{Grants, PolicyLimits, Program, Script, Source};
 use crate::hook::{ClientFacts, Hook, Nowhere, Policy, Refused, Row, Step, Verdict, View, WorkerParts};
@@ -22,7 +23,7 @@ impl View for Nothing {
     }
 }
 
-fn written(text: &str) -> Program {
+pub(super) fn written(text: &str) -> Program {
     let main = Source { name: "test.lua".into(), text: text.into(), path: None, span: None };
     let script = Script { policy: "test".into(), main, modules: Vec::new(), span: Span::default() };
     Program {
@@ -35,14 +36,26 @@ fn written(text: &str) -> Program {
     }
 }
 
-fn policy(text: &str) -> Rc<LuaPolicy> {
+pub(super) fn policy(text: &str) -> Rc<LuaPolicy> {
+    alive(&written(text), &super::Secrets::new())
+}
+
+/// One option that is a secret.
+pub(super) fn secret_option(key: &str, name: &str) -> Options {
+    let entry = |key: &str, value: Node| Entry { key: key.to_owned(), key_span: Span::default(), value };
+    let table = |entry: Entry| Node::new(Span::default(), Value::Table(vec![entry]));
+    let named = Node::new(Span::default(), Value::String(name.to_owned()));
+    Options::of(table(entry(key, table(entry("secret", named)))))
+}
+
+pub(super) fn alive(written: &Program, secrets: &super::Secrets) -> Rc<LuaPolicy> {
     let worker = WorkerParts { number: 0, workers: 1, reach: Rc::new(Nowhere) };
-    let program = compile(&written(text), &super::Secrets::new()).unwrap_or_else(|found| panic!("{found:?}"));
+    let program = compile(written, secrets).unwrap_or_else(|found| panic!("{found:?}"));
     LuaPolicy::new(program, &worker, None)
 }
 
 /// What calling `request` comes to.
-fn request(policy: &LuaPolicy) -> Result<Verdict, String> {
+pub(super) fn request(policy: &LuaPolicy) -> Result<Verdict, String> {
     match policy.call(Hook::Request, &mut Nothing) {
         Step::Now(outcome) => outcome.map_err(|failure| failure.to_string()),
         Step::Later(_) => Err("it waits".to_owned()),

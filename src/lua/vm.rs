@@ -45,6 +45,8 @@ pub(super) struct Vm {
     pub(super) timers: RefCell<Vec<Timer>>,
     /// What `spawn` has asked for, until the call is over.
     pub(super) detached: RefCell<Vec<Ref>>,
+    /// What functions of the library keep for the next call.
+    pub(super) kept: bind::Kept,
 }
 
 /// What a coroutine waits for, and how it is told.
@@ -96,10 +98,10 @@ impl Vm {
     pub(super) fn new(program: &Arc<Program>) -> Result<Rc<Self>, String> {
         let none = || "there is not enough memory for a VM".to_owned();
         let lua = Lua::new(program.limits.memory, bind::atom).ok_or_else(none)?;
-        let constants = lua.as_host(|| {
+        let (constants, kept) = lua.as_host(|| {
             let frame = lua.main();
             bind::install(&frame);
-            bind::constants(&frame)
+            (bind::constants(&frame), bind::Kept::new(&frame))
         });
         sandbox::furnish(&lua, &constants)?;
         if program.envoy {
@@ -124,6 +126,7 @@ impl Vm {
             envoy: envoy::Place::default(),
             timers: RefCell::default(),
             detached: RefCell::default(),
+            kept,
         });
         vm.run_script()?;
         Ok(vm)
@@ -296,6 +299,12 @@ impl Call {
     pub(super) fn resume(&mut self, view: &mut dyn View, arguments: i32, again: bool) -> Result<Progress, Failure> {
         let vm = &self.vm;
         let limits = &vm.program.limits;
+        if self.spent_ns > limits.cpu_ns {
+            let ms = limits.cpu_ns / 1_000_000;
+            return Err(policy_failed(format!(
+                "it took more than its {ms} ms of CPU time over its waits (limits.cpu)"
+            )));
+        }
         vm.hook.set(Some(self.hook));
         vm.log_lines.set(self.log_lines);
         vm.calls.set(self.calls);

@@ -32,6 +32,7 @@ mod h2_translation;
 mod h2_upstream;
 mod h2_websocket;
 mod harness;
+mod hostile;
 mod limits;
 mod living;
 mod plain;

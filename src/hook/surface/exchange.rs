@@ -261,8 +261,8 @@ static FETCHED: Noun = Noun {
             "The fields by lower-case name; several values are joined by commas.",
             "local _ = fetched and fetched.headers",
         ),
-        Member::method("json", "()", "any").about(
-            "The body read as JSON; an error where it is none.",
+        Member::method("json", "()", "(any, string?)").about(
+            "The body read as JSON; nil and the reason where it is none.",
             "local _ = fetched and fetched.status == 200 and fetched:json()",
         ),
     ],

@@ -2,7 +2,7 @@
 
 use super::{Member, Noun};
 
-pub(super) const NOUNS: &[&Noun] = &[&VERDICTS, &LOG, &JSON, &SECRET];
+pub(super) const NOUNS: &[&Noun] = &[&VERDICTS, &LOG, &SECRET];
 
 static VERDICTS: Noun = Noun {
     name: "Globals",
@@ -46,6 +46,11 @@ static VERDICTS: Noun = Noun {
         ),
         Member::function("spawn", "(run: () -> ())", "()")
             .about("Runs a function after this call, without the exchange.", "spawn(function() end)"),
+        Member::function("equal", "(one: string | Secret, other: string | Secret)", "boolean").about(
+            "Whether both are the same, in a time that tells nothing but their lengths: for tags, keys and passwords.",
+            "local _ = equal(options.key or 'a', 'b')",
+        ),
+        Member::function("uuid", "()", "string").about("As `random.uuid`.", "local _ = uuid()"),
         Member::function("print", "(...any)", "()")
             .about("A line in the log at `info`, with policy, hook and request id.", "print('here')"),
     ],
@@ -64,18 +69,6 @@ static LOG: Noun = Noun {
             .about("A line at `warn`.", "log.warn('here', { of = 'this' })"),
         Member::function("error", "(message: string, fields: { [string]: any }?)", "()")
             .about("A line at `error`.", "log.error('here', { of = 'this' })"),
-    ],
-};
-
-static JSON: Noun = Noun {
-    name: "json",
-    at: "json",
-    about: "JSON to values and back.",
-    members: &[
-        Member::function("decode", "(text: string)", "any")
-            .about("What a text says; an error where it is no JSON.", "local _ = json.decode('[1]')"),
-        Member::function("encode", "(value: any)", "string")
-            .about("A value as text: plain data alone.", "local _ = json.encode({ 1, 2 })"),
     ],
 };
 

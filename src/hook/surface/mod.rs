@@ -4,6 +4,7 @@
 
 mod exchange;
 mod globals;
+mod library;
 
 use super::table::{Bits, Row, TABLE, Wait};
 
@@ -55,7 +56,7 @@ pub enum Form {
 /// Every noun, in the order of the reference.
 #[must_use]
 pub fn nouns() -> Vec<&'static Noun> {
-    [exchange::NOUNS, globals::NOUNS].concat()
+    [exchange::NOUNS, globals::NOUNS, library::NOUNS].concat()
 }
 
 // === impl Noun ===

@@ -11,7 +11,8 @@ use super::{Algorithm, JwtError, Key};
 use crate::limits::JWT_BYTES_MAX;
 
 /// Signs the claims. Without an algorithm it is HS256, RS256, ES256, ES384 or EdDSA, as the key is.
-pub fn sign(claims: &Plain, key: &Key, algorithm: Option<Algorithm>) -> Result<String, JwtError> {
+/// `more` goes into the header; `alg` is always what is used.
+pub fn sign(claims: &Plain, key: &Key, algorithm: Option<Algorithm>, more: &Plain) -> Result<String, JwtError> {
     let own = match key.signer() {
         Some((Signer::Rsa(_), _)) => Algorithm::Rs256,
         Some((Signer::Ecdsa(own, _), _)) => *own,
@@ -21,12 +22,12 @@ pub fn sign(claims: &Plain, key: &Key, algorithm: Option<Algorithm>) -> Result<S
     let algorithm = algorithm.unwrap_or(own);
     let cannot = || JwtError::CannotSign(algorithm.label());
     if let Some((signer, id)) = key.signer().filter(|_| algorithm == own) {
-        let token = unsigned(claims, algorithm, id)?;
+        let token = unsigned(claims, algorithm, id, more)?;
         let signature = private(signer, token.as_bytes()).ok_or_else(cannot)?;
         return finish(token, &signature);
     }
     let (secret, id) = key.mac(algorithm).ok_or_else(cannot)?;
-    let token = unsigned(claims, algorithm, id)?;
+    let token = unsigned(claims, algorithm, id, more)?;
     let tag = hmac::sign(secret, token.as_bytes());
     finish(token, tag.as_ref())
 }
@@ -44,13 +45,19 @@ fn private(signer: &Signer, token: &[u8]) -> Option<Vec<u8>> {
     }
 }
 
-fn unsigned(claims: &Plain, algorithm: Algorithm, id: Option<&[u8]>) -> Result<String, JwtError> {
+fn unsigned(claims: &Plain, algorithm: Algorithm, id: Option<&[u8]>, more: &Plain) -> Result<String, JwtError> {
     if !matches!(claims, Plain::Map(_)) {
         return Err(JwtError::Claims("they are not a table of names".into()));
     }
     let entry = |name: &str, text: &[u8]| (name.as_bytes().into(), Plain::from(text));
     let mut header = vec![entry("alg", algorithm.label().as_bytes()), entry("typ", b"JWT")];
     header.extend(id.map(|id| entry("kid", id)));
+    if let Plain::Map(more) = more {
+        for (name, value) in more.iter().filter(|(name, _)| **name != *b"alg") {
+            header.retain(|(known, _)| known != name);
+            header.push((name.clone(), value.clone()));
+        }
+    }
     let part = |plain: &Plain| {
         let json = plain.to_json_text().map_err(|why| JwtError::Claims(why.to_string()))?;
         encoded(&json)

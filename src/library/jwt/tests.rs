@@ -64,7 +64,7 @@ fn what_is_signed_is_verified_by_the_public_half() {
         let pair = rcgen::KeyPair::generate_for(kind).unwrap();
         let certificate = rcgen::CertificateParams::new(["a.b".into()]).unwrap().self_signed(&pair).unwrap();
         let private = Key::parse(pair.serialize_pem().as_bytes()).unwrap();
-        let token = sign(&wanted, &private, None).unwrap();
+        let token = sign(&wanted, &private, None, &Plain::Nil).unwrap();
         assert!(private.algorithms().contains(&algorithm));
         let publics = [pair.public_key_pem().into_bytes(), certificate.pem().into_bytes(), certificate.der().to_vec()];
         for public in publics {
@@ -74,19 +74,19 @@ fn what_is_signed_is_verified_by_the_public_half() {
                 (found.claims, found.header.get(b"alg")),
                 (wanted.clone(), Some(&Plain::from(algorithm.label())))
             );
-            assert!(sign(&wanted, &public, None).is_err(), "a public key cannot sign");
-            assert!(sign(&wanted, &public, Some(algorithm)).is_err());
+            assert!(sign(&wanted, &public, None, &Plain::Nil).is_err(), "a public key cannot sign");
+            assert!(sign(&wanted, &public, Some(algorithm), &Plain::Nil).is_err());
             assert!(!public.algorithms().contains(&Algorithm::Hs256));
         }
     }
     let secret = Key::secret(b"a secret that is long enough").unwrap();
     for algorithm in [Algorithm::Hs256, Algorithm::Hs384, Algorithm::Hs512] {
-        let token = sign(&wanted, &secret, Some(algorithm)).unwrap();
+        let token = sign(&wanted, &secret, Some(algorithm), &Plain::Nil).unwrap();
         assert_eq!(verify(token.as_bytes(), &secret, &Checks::default()).unwrap().claims, wanted);
         assert!(verify(token.as_bytes(), &Key::secret(b"another").unwrap(), &Checks::default()).is_err());
     }
-    assert!(sign(&Plain::Nil, &secret, None).is_err());
-    assert_eq!(sign(&wanted, &secret, Some(Algorithm::Rs256)), Err(JwtError::CannotSign("RS256")));
+    assert!(sign(&Plain::Nil, &secret, None, &Plain::Nil).is_err());
+    assert_eq!(sign(&wanted, &secret, Some(Algorithm::Rs256), &Plain::Nil), Err(JwtError::CannotSign("RS256")));
 }
 
 #[test]
@@ -160,7 +160,7 @@ fn a_set_is_chosen_from_by_name() {
     assert_eq!(outcome(r#"{"alg":"HS256"}"#), Ok(()));
     assert_eq!(outcome(r#"{"alg":"HS256","kid":"one"}"#), Err(JwtError::Signature));
     assert_eq!(outcome(r#"{"alg":"HS256","kid":"six"}"#), Err(JwtError::NoSuchKey("six".into())));
-    let token = sign(&claims("{}"), &second, Some(Algorithm::Hs512)).unwrap();
+    let token = sign(&claims("{}"), &second, Some(Algorithm::Hs512), &Plain::Nil).unwrap();
     assert!(verify(token.as_bytes(), &set, &Checks::default()).is_err());
 }
 

@@ -37,6 +37,7 @@ fn print(frame: &Frame<'_>) -> Hosted {
         }
         match as_text(frame, at) {
             Some(text) => line.push_str(&String::from_utf8_lossy(&text)),
+            None if frame.kind(at) == Kind::Null => line.push_str("null"),
             None => line.push_str(describe(frame, at)),
         }
     }

@@ -4,7 +4,7 @@ mod client;
 mod endpoints;
 mod exchange;
 mod headers;
-mod json;
+mod library;
 mod log;
 mod plain;
 mod request;
@@ -20,6 +20,7 @@ use super::raw::{Frame, Hosted, Kind, Raise, Ref, Returned};
 use super::vm;
 use crate::hook::{Refused, View, slot, surface};
 
+pub(super) use library::Kept;
 pub(super) use log::write as write_log;
 pub(super) use plain::{plain_at, push_plain};
 pub(super) use verdicts::verdict;
@@ -45,10 +46,14 @@ pub(super) enum Noun {
     Chunk,
     /// What a coroutine yields while the host waits for it.
     Wait,
+    /// A compiled regular expression.
+    Pattern,
+    /// A set of networks.
+    Networks,
 }
 
 /// How many nouns there are.
-pub(super) const NOUNS: usize = 15;
+pub(super) const NOUNS: usize = 17;
 
 /// A host function over its frame.
 pub(super) type Host = fn(&Frame<'_>) -> Hosted;
@@ -150,6 +155,20 @@ const BINDINGS: &[Binding] = &[
     },
     Binding { noun: Noun::Chunk, surface: "Chunk", members: waiting::CHUNK, constant: true, install: plainly::<13> },
     Binding { noun: Noun::Wait, surface: "", members: &[], constant: true, install: plainly::<14> },
+    Binding {
+        noun: Noun::Pattern,
+        surface: "Pattern",
+        members: library::regex::MEMBERS,
+        constant: false,
+        install: plainly::<15>,
+    },
+    Binding {
+        noun: Noun::Networks,
+        surface: "Networks",
+        members: library::ip::MEMBERS,
+        constant: false,
+        install: plainly::<16>,
+    },
 ];
 
 const SECRET: &[Bound] = &[Bound::method("prefixed", super::options::prefixed)];
@@ -169,7 +188,7 @@ pub(super) fn install(frame: &Frame<'_>) {
     verdicts::install(frame);
     log::install(frame);
     waiting::install(frame);
-    json::install(frame);
+    library::install(frame);
     frame.pop(1);
 }
 
@@ -372,6 +391,7 @@ fn text_argument<'a>(frame: &'a Frame<'_>, at: i32, what: &str) -> Result<&'a [u
 fn describe(frame: &Frame<'_>, at: i32) -> &'static str {
     match frame.kind(at) {
         Kind::Nil => "nil",
+        Kind::Null => "json.null",
         Kind::Bool => "a boolean",
         Kind::Number => "a number",
         Kind::Text => "a string",

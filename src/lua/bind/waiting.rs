@@ -337,7 +337,7 @@ fn fetched_headers(frame: &Frame<'_>) -> Hosted {
 
 fn fetched_json(frame: &Frame<'_>) -> Hosted {
     let Some(one) = fetched(frame) else { return Err(Raise("no response of a fetch".to_owned())) };
-    super::json::decode(frame, &one.body)
+    super::library::json::decode(frame, &one.body)
 }
 
 // === chunks ===

@@ -17,7 +17,7 @@ pub(in crate::lua) struct Frame<'a> {
     state: *mut lua_State,
     /// Values that may be pushed before room has to be made.
     room: Cell<u32>,
-    arguments: c_int,
+    arguments: Cell<c_int>,
     _lua: PhantomData<&'a Lua>,
 }
 
@@ -25,6 +25,8 @@ pub(in crate::lua) struct Frame<'a> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::lua) enum Kind {
     Nil,
+    /// JSON's null, which unlike nil can stand in a table.
+    Null,
     Bool,
     Number,
     Text,
@@ -67,12 +69,17 @@ impl<'a> Frame<'a> {
     pub(super) fn new(state: *mut lua_State, room: u32) -> Self {
         // SAFETY: the state is open for as long as the frame, which borrows its `Lua` or runs inside of it.
         let arguments = unsafe { ffi::lua_gettop(state) };
-        Self { state, room: Cell::new(room), arguments, _lua: PhantomData }
+        Self { state, room: Cell::new(room), arguments: Cell::new(arguments), _lua: PhantomData }
     }
 
     /// How many arguments (or results, or values) there were at the beginning.
     pub(in crate::lua) fn len(&self) -> c_int {
-        self.arguments
+        self.arguments.get()
+    }
+
+    /// Counts what was pushed so far among the arguments: it stays, and can be borrowed as they can.
+    pub(in crate::lua) fn claim(&self) {
+        self.arguments.set(self.top());
     }
 
     pub(in crate::lua) fn kind(&self, at: c_int) -> Kind {
@@ -85,6 +92,7 @@ impl<'a> Frame<'a> {
             ffi::LUA_TTABLE => Kind::Table,
             ffi::LUA_TFUNCTION => Kind::Function,
             ffi::LUA_TUSERDATA => Kind::Thing,
+            ffi::LUA_TLIGHTUSERDATA => Kind::Null,
             _ => Kind::Other,
         }
     }
@@ -92,7 +100,7 @@ impl<'a> Frame<'a> {
     /// An argument's bytes, if it is a string; numbers are none.
     pub(in crate::lua) fn text(&self, at: c_int) -> Option<&[u8]> {
         let mut length = 0;
-        if at < 1 || at > self.arguments {
+        if at < 1 || at > self.arguments.get() {
             return None;
         }
         // SAFETY: a string is not moved; arguments are not popped. Numbers are left alone: they would be converted.
@@ -122,7 +130,7 @@ impl<'a> Frame<'a> {
     #[inline]
     pub(in crate::lua) fn named(&self, at: c_int) -> Option<(&[u8], i32)> {
         let (mut atom, mut length) = (-1, 0);
-        if at < 1 || at > self.arguments {
+        if at < 1 || at > self.arguments.get() {
             return None;
         }
         // SAFETY: as in `text`.
@@ -166,7 +174,7 @@ impl<'a> Frame<'a> {
     /// The host's side of a thing of this noun.
     #[inline]
     pub(in crate::lua) fn thing(&self, at: c_int, noun: u8) -> Option<&Thing> {
-        if at < 1 || at > self.arguments {
+        if at < 1 || at > self.arguments.get() {
             return None;
         }
         // SAFETY: a userdata with a tag of ours holds a `Thing`, which lives while the argument is there.
@@ -187,6 +195,13 @@ impl<'a> Frame<'a> {
         self.make_room();
         // SAFETY: there is room.
         unsafe { ffi::lua_pushnil(self.state) };
+    }
+
+    /// Pushes JSON's null: a pointer to nothing, the only one that scripts meet.
+    pub(in crate::lua) fn push_null(&self) {
+        self.make_room();
+        // SAFETY: there is room; Luau never follows the pointer.
+        unsafe { ffi::lua_pushlightuserdata(self.state, std::ptr::null_mut()) };
     }
 
     pub(in crate::lua) fn push_bool(&self, value: bool) {
@@ -281,6 +296,54 @@ impl<'a> Frame<'a> {
         self.room.set(self.room.get() + 1);
     }
 
+    /// Takes the key and the value on top and sets them in a table that the host has made.
+    pub(in crate::lua) fn set_pair(&self, table: c_int) {
+        // SAFETY: both are on top; a key of the host's is neither nil nor NaN.
+        unsafe {
+            if ffi::lua_type(self.state, table) == ffi::LUA_TTABLE && ffi::lua_getreadonly(self.state, table) == 0 {
+                ffi::lua_rawset(self.state, table);
+            } else {
+                ffi::lua_settop(self.state, -3);
+            }
+        }
+        self.room.set(self.room.get() + 2);
+    }
+
+    /// Marks a table: gives it an anchored metatable. Whether it could be.
+    pub(in crate::lua) fn mark(&self, table: c_int, by: Ref) -> bool {
+        self.make_room();
+        // SAFETY: there is room; what is anchored is a table of the host's. A table that has another keeps it.
+        unsafe {
+            if ffi::lua_type(self.state, table) != ffi::LUA_TTABLE || ffi::lua_getreadonly(self.state, table) != 0 {
+                return false;
+            }
+            if ffi::lua_getmetatable(self.state, table) != 0 {
+                ffi::lua_settop(self.state, -2);
+                return self.is_marked(table, by);
+            }
+            ffi::lua_rawgeti_(self.state, ffi::LUA_REGISTRYINDEX, by.0);
+            ffi::lua_setmetatable(self.state, table);
+            true
+        }
+    }
+
+    /// Whether a table was marked so.
+    pub(in crate::lua) fn is_marked(&self, table: c_int, by: Ref) -> bool {
+        self.make_room();
+        self.make_room();
+        // SAFETY: there is room for both, and both are taken away again.
+        unsafe {
+            if ffi::lua_type(self.state, table) != ffi::LUA_TTABLE || ffi::lua_getmetatable(self.state, table) == 0 {
+                return false;
+            }
+            ffi::lua_rawgeti_(self.state, ffi::LUA_REGISTRYINDEX, by.0);
+            let same = ffi::lua_rawequal(self.state, -1, -2) != 0;
+            ffi::lua_settop(self.state, -3);
+            self.room.set(self.room.get() + 2);
+            same
+        }
+    }
+
     /// Pushes `table[place]`, counted from 1, past metatables; nil where it is no table.
     pub(in crate::lua) fn push_item(&self, table: c_int, place: usize) {
         if self.kind(table) != Kind::Table {
@@ -366,7 +429,7 @@ impl<'a> Frame<'a> {
         // SAFETY: never below the arguments.
         unsafe {
             let top = ffi::lua_gettop(self.state);
-            ffi::lua_settop(self.state, (top - count).max(self.arguments));
+            ffi::lua_settop(self.state, (top - count).max(self.arguments.get()));
         }
         self.room.set(self.room.get() + count.max(0) as u32);
     }

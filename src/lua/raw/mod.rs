@@ -208,7 +208,8 @@ impl Drop for Lua {
 // === impl Meter ===
 
 impl Meter {
-    fn is_over(&self) -> bool {
+    /// It has taken more than it may.
+    pub(in crate::lua) fn is_over(&self) -> bool {
         self.used.get() > self.limit.get()
     }
 
