@@ -320,7 +320,7 @@ fn bad_argument(frame: &Frame<'_>, at: i32, method: &str, wanted: &str) -> Raise
         Kind::Text => "string",
         Kind::Table => "table",
         Kind::Function => "function",
-        Kind::Thing | Kind::Other => "userdata",
+        Kind::Null | Kind::Thing | Kind::Other => "userdata",
     };
     Raise(format!("bad argument #{} to '{method}' ({wanted} expected, got {found})", at - 1))
 }
