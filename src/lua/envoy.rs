@@ -38,7 +38,7 @@ pub(super) struct Place {
     /// Why the coroutine that yields without a ticket does so.
     halt: Cell<Option<Halt>>,
     /// Requests nobody waits for, sent when the resume is over.
-    sends: RefCell<Vec<Box<Fetch>>>,
+    sends: RefCell<Vec<Fetch>>,
 }
 
 /// What a coroutine has come to.

@@ -153,12 +153,12 @@ pub(super) fn http_call(frame: &Frame<'_>) -> Hosted {
     let fields = sendable(fields, "httpCall")?;
     let timeout =
         (options.timeout_ms > 0.0).then(|| Duration::from_secs_f64((options.timeout_ms / 1000.0).min(86_400.0)));
-    let fetch = Box::new(Fetch { upstream, method, target, host: Some(host), fields, body, timeout, body_max });
+    let fetch = Fetch { upstream, method, target, host: Some(host), fields, body, timeout, body_max };
     if options.asynchronous {
         vm::here(|vm| vm.envoy.sends.borrow_mut().push(fetch));
         return Ok(Returned::Values(0));
     }
-    let ticket = view("handle:httpCall()", |view| view.start(Awaited::Fetch(fetch)))?;
+    let ticket = view("handle:httpCall()", |view| view.start(Awaited::Fetch(Box::new(fetch))))?;
     let give = if options.all_values { give::<true> } else { give::<false> };
     wait(frame, Wait { tickets: vec![ticket], give, list: false })
 }

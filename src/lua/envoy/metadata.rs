@@ -74,6 +74,9 @@ pub(super) fn of_holder(frame: &Frame<'_>) -> Hosted {
 
 // === dynamic metadata ===
 
+/// Keys with their values.
+type Entries = Vec<(Box<[u8]>, Plain)>;
+
 fn namespaces(view: &dyn View) -> Result<Vec<Plain>, Refused> {
     Ok(match view.value("envoy")? {
         Some(Plain::List(names)) => names.clone(),
@@ -82,7 +85,7 @@ fn namespaces(view: &dyn View) -> Result<Vec<Plain>, Refused> {
 }
 
 /// The keys of a namespace with their values.
-fn entries(view: &dyn View, namespace: &str) -> Result<Vec<(Box<[u8]>, Plain)>, Refused> {
+fn entries(view: &dyn View, namespace: &str) -> Result<Entries, Refused> {
     let mut found = Vec::new();
     let Some(Plain::List(keys)) = view.value(&format!("envoy.{namespace}"))? else { return Ok(found) };
     for key in keys.iter().filter_map(Plain::text) {

@@ -156,7 +156,7 @@ fn send(policy: &LuaPolicy, vm: &Rc<Vm>) {
             tracing::warn!(policy = %policy.program.policy, "too many asynchronous calls; this one is not made");
             continue;
         }
-        let (vm, fetched) = (vm.clone(), policy.reach.fetch(fetch));
+        let (vm, fetched) = (vm.clone(), policy.reach.fetch(Box::new(fetch)));
         tokio::task::spawn_local(async move {
             if let Err(failure) = fetched.await {
                 tracing::debug!(policy = %vm.program.policy, %failure, "an asynchronous call failed");

@@ -4,6 +4,8 @@
 //! what we did where that differs on purpose. Without Envoy we are held against the golden alone. With `ENVOY` naming the
 //! program (or `envoy` in the PATH) Envoy is too. `BLESS=1 cargo test --test it envoy_lua` records anew.
 
+#![expect(clippy::print_stdout, reason = "whether Envoy was there, and what it said")]
+
 mod golden;
 mod own;
 mod peer;

@@ -135,7 +135,7 @@ pub fn all() -> Vec<Script> {
         .expect(folder)
         .map(|entry| entry.expect("an entry").path())
         .filter(|path| path.extension().is_some_and(|extension| extension == "lua"))
-        .map(|path| Script::read(path))
+        .map(Script::read)
         .collect();
     scripts.sort_by(|one, other| one.name.cmp(&other.name));
     assert!(scripts.len() >= 40, "{} scripts", scripts.len());
