@@ -35,6 +35,7 @@ mod harness;
 mod hostile;
 mod limits;
 mod living;
+mod matrix;
 mod plain;
 mod policies;
 mod pooling;
