@@ -222,6 +222,8 @@ pub enum Edit<'a> {
     Host(&'a str),
     Method(&'a str),
     Status(u16),
+    /// What stands behind the status by HTTP/1; nowhere else.
+    Reason(&'a str),
 }
 
 // === impl Side ===

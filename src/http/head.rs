@@ -221,6 +221,15 @@ impl Head {
         }
     }
 
+    /// Sets the reason phrase. The caller vouches that it is a field value.
+    pub fn set_reason(&mut self, phrase: &str) {
+        let new = self.append(phrase.as_bytes());
+        self.start_kept = false;
+        if let Start::Response { reason, .. } = &mut self.start {
+            *reason = new;
+        }
+    }
+
     /// Sets path and query. The caller vouches that it is a normalised origin-form target, or `*`.
     pub fn set_target(&mut self, path_and_query: &str) {
         let new = self.append(path_and_query.as_bytes());

@@ -58,7 +58,7 @@ pub struct Settings {
     pub http2: bool,
     /// Trusted neighbours say in a PROXY header whom they speak for.
     pub proxy_protocol: bool,
-    /// An upstream is told in a PROXY header whom we speak for.
+    /// An upstream is told in a PROXY header whom we speak for, or a policy is.
     pub announces: bool,
     /// A policy speaks at `connection`.
     pub greets: bool,

@@ -53,9 +53,9 @@ struct Texts(BTreeMap<ModuleName, (String, bool)>);
 #[must_use]
 pub fn check_scripts(scripts: &[Arc<Script>]) -> Vec<Diagnostic> {
     let mut sources: Vec<&Source> = Vec::new();
-    for source in
-        scripts.iter().flat_map(|one| std::iter::once(&one.main).chain(one.modules.iter().map(|(_, one)| one)))
-    {
+    // Envoy's are written for other names, and another dialect.
+    let ours = scripts.iter().filter(|script| !super::envoy::is_named_in(&script.main.text));
+    for source in ours.flat_map(|one| std::iter::once(&one.main).chain(one.modules.iter().map(|(_, one)| one))) {
         if !sources.contains(&source) {
             sources.push(source);
         }

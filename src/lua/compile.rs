@@ -21,6 +21,9 @@ pub(super) struct Program {
     pub(super) modules: Vec<(Arc<str>, Unit)>,
     pub(super) options: Setting,
     pub(super) hooks: HookSet,
+    /// It names what Envoy calls; once it has run: it defines it.
+    pub(super) envoy: bool,
+    pub(super) on_failure: Option<plan::OnFailure>,
     /// It names something that waits.
     pub(super) waits: bool,
     pub(super) limits: Limits,
@@ -81,6 +84,8 @@ pub(super) fn compile(written: &plan::Program, secrets: &options::Secrets) -> Re
         modules,
         options: options::read(&written.with, secrets).map_err(|diagnostic| vec![diagnostic])?,
         hooks: HookSet::EMPTY,
+        envoy: super::envoy::is_named_in(&script.main.text),
+        on_failure: written.on_failure,
         waits: texts().any(|source| WAITING.iter().any(|word| has_word(&source.text, word))),
         limits: Limits::new(&written.limits, written.trip),
         grants: written.grants.clone(),
@@ -113,7 +118,7 @@ fn fingerprint(written: &plan::Program, secrets: &options::Secrets) -> u128 {
             part(&secret.0);
         }
     });
-    part(format!("{:?} {:?} {:?}", written.limits, written.grants, written.trip).as_bytes());
+    part(format!("{:?} {:?} {:?} {:?}", written.limits, written.grants, written.trip, written.on_failure).as_bytes());
     let digest = digest.finish();
     digest.as_ref().iter().take(16).fold(0, |sum, byte| sum << 8 | u128::from(*byte))
 }
@@ -125,8 +130,9 @@ fn finish(program: Program, written: &plan::Program) -> Result<Arc<Program>, Vec
     let vm = Vm::new(&trial).map_err(|message| vec![failed(script, &message)])?;
     let mut found = Vec::new();
     let mut hooks = HookSet::EMPTY;
+    let envoy = super::envoy::hooks(&vm, &script.main.text);
     for (name, kind) in vm.globals() {
-        if kind != Kind::Function {
+        if kind != Kind::Function || envoy.is_some() {
             continue;
         }
         match TABLE.iter().find(|row| row.name == name) {
@@ -135,6 +141,7 @@ fn finish(program: Program, written: &plan::Program) -> Result<Arc<Program>, Vec
         }
     }
     found.extend(options::check(&vm, &written.with, script));
+    hooks = hooks.and(envoy.unwrap_or_default());
     if hooks == HookSet::EMPTY && found.is_empty() {
         let none = Diagnostic::error("E0312", format!("the script of `{}` speaks at no hook", script.policy));
         let help = "define a function named after a hook: `function request(exchange) … end`";
@@ -146,6 +153,7 @@ fn finish(program: Program, written: &plan::Program) -> Result<Arc<Program>, Vec
     drop(vm);
     let mut program = Arc::into_inner(trial).ok_or_else(|| vec![failed(script, "its VM would not end")])?;
     program.hooks = hooks;
+    program.envoy = envoy.is_some();
     Ok(Arc::new(program))
 }
 
@@ -201,7 +209,7 @@ pub(super) fn place(source: &Source, line: usize) -> Span {
     Span::new(&source.name, source.text.len(), source.text.len())
 }
 
-fn has_word(text: &str, word: &str) -> bool {
+pub(super) fn has_word(text: &str, word: &str) -> bool {
     let name = |c: char| c.is_alphanumeric() || c == '_';
     text.match_indices(word).any(|(at, _)| !text[..at].ends_with(name) && !text[at + word.len()..].starts_with(name))
 }

@@ -10,6 +10,7 @@ mod bind;
 mod checking;
 mod compile;
 mod definitions;
+mod envoy;
 mod hash;
 #[cfg(test)]
 mod library_tests;

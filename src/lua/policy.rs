@@ -7,6 +7,7 @@ use std::task::Poll;
 
 use super::bind::{self, Noun};
 use super::compile::Program;
+use super::envoy;
 use super::life;
 use super::raw::Raise;
 use super::vm::{Call, Progress, Vm, Wait, policy_failed, poll_all};
@@ -69,6 +70,9 @@ impl LuaPolicy {
             let share = self.program.limits.share_percent;
             return Err(policy_failed(format!("it has used more than {share}% of its worker of late (limits.share)")));
         }
+        if self.program.envoy {
+            return Ok(envoy::begin(self, &vm, hook, view));
+        }
         let arguments = arguments(hook);
         let mut call = Call::new(&vm, hook, arguments);
         match call.resume(view, arguments.len() as i32, false)? {
@@ -85,6 +89,11 @@ impl LuaPolicy {
 }
 
 impl LuaPolicy {
+    /// Counts a failure.
+    pub(super) fn failed(&self) {
+        self.tripped.count(&self.program);
+    }
+
     async fn go_on_with(&self, call: Call, wait: Wait, view: &mut dyn View) -> Outcome {
         let vm = call.vm.clone();
         let outcome = go_on(call, wait, view).await;
@@ -217,9 +226,14 @@ impl Policy for LuaPolicy {
         self.program.waits && hook.row().wait != MayWait::No
     }
 
+    fn is_foreign(&self) -> bool {
+        self.program.envoy
+    }
+
     fn call<'a>(&'a self, hook: Hook, view: &'a mut dyn View) -> Step<'a> {
         match self.begin(hook, view) {
             Ok(step) => step,
+            Err(failure) if self.program.envoy => Step::Now(envoy::soften(self, hook, Err(failure))),
             Err(failure) => {
                 self.tripped.count(&self.program);
                 Step::Now(Err(failure))

@@ -120,3 +120,23 @@ fn memory_ends_and_the_vm_is_replaced() {
     assert!(failed.contains("memory"), "{failed}");
     assert!(matches!(request(&greedy), Ok(Verdict::Answer(answer)) if answer.status == 201));
 }
+
+#[test]
+fn a_script_of_envoys_may_have_global_functions_and_says_at_which_hooks_it_speaks() {
+    let hooks = |text: &str| compile(&written(text), &super::Secrets::new()).map(|program| program.hooks).ok();
+    let of = |hooks: &[Hook]| Some(crate::hook::HookSet::of(hooks));
+    assert_eq!(
+        hooks("function shout(x) end\nfunction envoy_on_request(h) shout(h) end"),
+        of(&[Hook::Route, Hook::Request])
+    );
+    assert_eq!(
+        hooks("function envoy_on_response(h) for c in h:bodyChunks() do end end"),
+        of(&[Hook::Response, Hook::ResponseBody])
+    );
+    assert_eq!(
+        hooks("function envoy_on_request(h) h:setUpstreamOverrideHost('10.0.0.1:80') end"),
+        of(&[Hook::Route, Hook::Request, Hook::Balance])
+    );
+    let ours = "-- ported from envoy_on_request\nfunction request(exchange) end";
+    assert_eq!(hooks(ours), of(&[Hook::Request]), "the name alone makes it none");
+}

@@ -7,6 +7,7 @@ use std::task::{Context, Poll};
 
 use super::bind::{self, NOUNS, Noun};
 use super::compile::Program;
+use super::envoy;
 use super::life::Timer;
 use super::raw::{Frame, Kind, Lua, Ref, Stopped, Thread, watched};
 use super::{author, options, sandbox};
@@ -40,6 +41,8 @@ pub(super) struct Vm {
     /// Lines and requests of the call that runs.
     pub(super) log_lines: Cell<u32>,
     pub(super) calls: Cell<u32>,
+    /// What a script of Envoy's needs besides.
+    pub(super) envoy: envoy::Place,
     /// Functions that count their lines, for tests of scripts.
     pub(super) counted: RefCell<Vec<(Arc<str>, Ref)>>,
     /// What `every` has asked for, until the policy is loaded.
@@ -114,6 +117,9 @@ impl Vm {
             (bind::constants(&frame), bind::Kept::new(&frame))
         });
         sandbox::furnish(&lua, &constants)?;
+        if program.envoy {
+            envoy::furnish(&lua)?;
+        }
         let script = lua.thread();
         lua.sandbox(script);
         let vm = Rc::new(Self {
@@ -131,6 +137,7 @@ impl Vm {
             spent: Cell::new(false),
             log_lines: Cell::new(0),
             calls: Cell::new(0),
+            envoy: envoy::Place::default(),
             counted: RefCell::default(),
             timers: RefCell::default(),
             detached: RefCell::default(),
@@ -172,7 +179,11 @@ impl Vm {
             options::apply_defaults(&frame, globals);
             frame.push_field(globals, b"options");
             self.options.set(Some(frame.anchor()));
-            for row in crate::hook::table::TABLE {
+            if self.program.envoy {
+                self.envoy.settle(&frame, globals);
+            }
+            let rows = if self.envoy.speaks() { &[] } else { crate::hook::table::TABLE };
+            for row in rows {
                 frame.push_field(globals, row.name.as_bytes());
                 match frame.kind(-1) {
                     Kind::Function => self.hooks.borrow_mut()[row.hook as usize] = Some(frame.anchor()),
@@ -327,6 +338,12 @@ impl Call {
         let thread = vm.take_thread();
         vm.lua.as_host(|| vm.lua.frame(thread).push_ref(function));
         Self { vm: vm.clone(), hook, thread, spent_ns: 0, log_lines: 0, calls: 0, until: None, running: true }
+    }
+
+    /// It goes on at another hook, with what a call may take anew.
+    pub(super) fn again(&mut self, hook: Hook) {
+        self.hook = hook;
+        (self.spent_ns, self.log_lines, self.calls, self.until) = (0, 0, 0, None);
     }
 
     /// What it returned, or yields.

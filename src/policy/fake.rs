@@ -167,6 +167,7 @@ impl View for Fake {
             Edit::Host(host) => head.set(&Known::Host.into(), host.as_bytes()),
             Edit::Method(method) => head.set_method(method),
             Edit::Status(status) => head.set_status(status),
+            Edit::Reason(reason) => head.set_reason(reason),
         }
         Ok(())
     }

@@ -45,10 +45,11 @@ const OF_THE_RESPONSE: &[&str] = &["etag", "last-modified", "accept-ranges"];
 /// Takes away what no longer holds once a body is another one; its length is told by whoever sends it.
 //= rfc9110#section-8.8.1
 //# a strong validator might be changed for reasons other than a change to the representation data
-pub(super) fn mend(head: &mut Head) {
+/// `coded`: the new bytes are still in the coding of the old.
+pub(super) fn mend(head: &mut Head, coded: bool) {
     head.remove_known(Known::ContentLength);
     let response = if head.is_request() { &[] } else { OF_THE_RESPONSE };
-    for name in OF_THE_BYTES.iter().chain(response) {
+    for name in OF_THE_BYTES.iter().skip(usize::from(coded)).chain(response) {
         if let Ok(name) = FieldName::new(name) {
             head.remove(&name);
         }

@@ -23,6 +23,8 @@ pub(super) struct Filter {
     side: Side,
     stages: Vec<Stage>,
     decoder: Option<Decoder>,
+    /// Nobody wants it decoded.
+    is_foreign: bool,
     /// What came last, and how much of it was used up.
     input: Option<(Chunk, usize)>,
     /// The end has come.
@@ -67,7 +69,7 @@ pub(super) async fn open_request(exchange: &mut Exchange) -> Result<bool, Failur
     }
     let mut filter = Filter::new(exchange, Side::Request, &[Hook::RequestBody]);
     filter.check_announced(length)?;
-    body::mend(&mut exchange.request);
+    body::mend(&mut exchange.request, filter.is_foreign);
     if let Some(admitted) = &mut exchange.admitted {
         admitted.length = Length::Chunked;
     }
@@ -124,7 +126,7 @@ pub(super) async fn open_response(exchange: &mut Exchange) -> Result<bool, Failu
         }
         Source::Own(_) => return own_response(exchange).await,
         Source::Upstream if method == "HEAD" => {
-            body::mend(&mut exchange.response); // as it would be for GET
+            body::mend(&mut exchange.response, false); // as it would be for GET
             exchange.response.remove_known(Known::ContentLength);
             return Ok(false);
         }
@@ -135,7 +137,7 @@ pub(super) async fn open_response(exchange: &mut Exchange) -> Result<bool, Failu
     }
     let mut filter = Filter::new(exchange, Side::Response, &[Hook::UpstreamResponseBody, Hook::ResponseBody]);
     filter.check_announced(length.unwrap_or(Length::None))?;
-    body::mend(&mut exchange.response);
+    body::mend(&mut exchange.response, filter.is_foreign);
     if let Some(received) = &mut exchange.record.received {
         received.0 = Length::Chunked;
     }
@@ -281,7 +283,7 @@ impl Filter {
             }
         }
         let decoder = if decodes { Coding::of(exchange.head(side)).decoder() } else { None };
-        Box::new(Self { side, stages, decoder, input: None, end: None, head_left: false })
+        Box::new(Self { side, stages, decoder, is_foreign: !decodes, input: None, end: None, head_left: false })
     }
 
     /// Whether the head waits for some of the body.

@@ -215,7 +215,7 @@ impl View for Exchange {
             return Err(Refused::NoBody(side));
         }
         self.mark(side);
-        body::mend(if side == Side::Request { &mut self.request } else { &mut self.response });
+        body::mend(if side == Side::Request { &mut self.request } else { &mut self.response }, false);
         self.rare_mut().whole(side).given = Some(bytes.into());
         Ok(())
     }
@@ -335,7 +335,8 @@ fn apply(head: &mut Head, edit: Edit<'_>, rules: &target::Normalise) -> Result<(
             head.set_method(method);
         }
         Edit::Status(status) if (200..=599).contains(&status) => head.set_status(status),
-        Edit::Status(_) => return Err(Refused::BadValue),
+        Edit::Reason(reason) if is_field_value(reason.as_bytes()) => head.set_reason(reason),
+        Edit::Status(_) | Edit::Reason(_) => return Err(Refused::BadValue),
     }
     Ok(())
 }

@@ -145,6 +145,12 @@ impl Generation {
         self.policies.iter().for_each(|(policy, _)| policy.committed());
     }
 
+    /// Whether a policy of it is written for another proxy: such ask for what nobody else does.
+    #[must_use]
+    pub fn has_foreign(&self) -> bool {
+        self.policies.iter().any(|(policy, _)| policy.is_foreign())
+    }
+
     #[must_use]
     pub fn number(&self) -> u64 {
         self.snapshot.number

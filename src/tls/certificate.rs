@@ -62,7 +62,7 @@ impl Certificate {
         }
         let validity = parsed.validity();
         Ok(Self {
-            subject: subject(parsed.subject()).into(),
+            subject: name(parsed.subject()).into(),
             names,
             alternatives: alternatives.into(),
             not_before: validity.not_before.timestamp(),
@@ -100,7 +100,8 @@ fn alternative(name: &GeneralName<'_>, out: &mut String) {
 }
 
 /// RFC 4514: the most specific part first, every separator inside a value escaped, so that a value cannot pass for two.
-fn subject(name: &X509Name<'_>) -> String {
+#[must_use]
+pub fn name(name: &X509Name<'_>) -> String {
     let mut parts: Vec<String> =
         name.iter_rdn().map(|set| set.iter().map(attribute).collect::<Vec<_>>().join("+")).collect();
     parts.reverse();

@@ -319,7 +319,8 @@ fn settings(index: usize, listener: &plan::Listener, id: u32, generation: &Gener
     Settings {
         http2: listener.http2,
         proxy_protocol: listener.proxy_protocol,
-        announces: generation.snapshot.plan.upstreams.iter().any(|upstream| upstream.proxy_protocol.is_some()),
+        announces: generation.has_foreign()
+            || generation.snapshot.plan.upstreams.iter().any(|upstream| upstream.proxy_protocol.is_some()),
         greets: generation.entry(index).is_some_and(greets),
         index,
         id,

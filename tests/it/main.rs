@@ -18,6 +18,7 @@ mod body_hooks;
 mod buffering;
 mod drain;
 mod entering;
+mod envoy_lua;
 mod failure_pages;
 mod fetches;
 mod fields;

@@ -46,7 +46,7 @@ fn print(frame: &Frame<'_>) -> Hosted {
 }
 
 /// One line, within the call's allowance.
-fn write(level: tracing::Level, message: &str, fields: &str) {
+pub(in crate::lua) fn write(level: tracing::Level, message: &str, fields: &str) {
     let said = vm::here(|vm| {
         let lines = vm.log_lines.get() + 1;
         vm.log_lines.set(lines);

@@ -23,6 +23,7 @@ use super::raw::{Frame, Hosted, Raise, Ref};
 use crate::hook::surface;
 
 pub(super) use library::Kept;
+pub(super) use log::write as write_log;
 pub(super) use plain::{plain_at, push_plain};
 pub(super) use verdicts::verdict;
 

@@ -1,0 +1,4 @@
+--: GET /item
+function envoy_on_request(handle)
+  handle:headers():add(":path", "/more")
+end
