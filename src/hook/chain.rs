@@ -16,6 +16,8 @@ pub struct Chain {
     speaking: [u64; HOOKS],
     /// For each hook a bit for each seat whose policy may wait there.
     waiting: [u64; HOOKS],
+    /// A bit for each seat whose policy speaks at any body hook.
+    bodies: u64,
     /// What its first seat is called in a view: an exchange may have two chains.
     first: u16,
 }
@@ -59,7 +61,9 @@ impl Chain {
                 waiting[hook as usize] |= u64::from(seat.policy.waits(hook)) << index;
             }
         }
-        Self { seats, speaking, waiting, first: 0 }
+        let bodies = [Hook::RequestBody, Hook::UpstreamResponseBody, Hook::ResponseBody];
+        let bodies = bodies.iter().fold(0, |bits, hook| bits | speaking[*hook as usize]);
+        Self { seats, speaking, waiting, bodies, first: 0 }
     }
 
     /// The chain of an upstream, whose seats count on from those of the exchange's own.
@@ -72,6 +76,12 @@ impl Chain {
     #[must_use]
     pub fn speaks(&self, hook: Hook, active: u64) -> bool {
         self.speaking[hook as usize] & active != 0
+    }
+
+    /// Whether a policy among the `active` seats speaks at any body hook.
+    #[must_use]
+    pub fn takes_bodies(&self, active: u64) -> bool {
+        self.bodies & active != 0
     }
 
     /// The places of the `active` seats that speak at a hook, in the order written.

@@ -19,17 +19,20 @@ use crate::wire::Address;
 /// Obtains a response's head from the upstream that was chosen.
 pub(super) async fn run(exchange: &mut Exchange) -> Result<(), Failure> {
     settle_upstream(exchange)?;
-    if exchange.rare.is_some() {
+    let takes_bodies = exchange.takes_bodies();
+    if takes_bodies {
         body::settle_request(exchange);
     }
     if exchange.flows.limits.gather_max > 0 {
         Box::pin(gather::request(exchange)).await?;
     }
-    if exchange.speaks(Hook::RequestBody) && Box::pin(filter::open_request(exchange)).await? {
-        return Ok(());
-    }
-    if exchange.speaks(Hook::ResponseBody) || exchange.speaks(Hook::UpstreamResponseBody) {
-        ask_for_all(exchange);
+    if takes_bodies {
+        if exchange.speaks(Hook::RequestBody) && Box::pin(filter::open_request(exchange)).await? {
+            return Ok(());
+        }
+        if exchange.speaks(Hook::ResponseBody) || exchange.speaks(Hook::UpstreamResponseBody) {
+            ask_for_all(exchange);
+        }
     }
     loop {
         let outcome = one(exchange).await;

@@ -30,12 +30,12 @@ pub(super) enum Ending {
 
 /// Sends the response and returns what the client's connection is good for.
 pub(super) async fn run(exchange: &mut Exchange) -> Ending {
-    if exchange.rare.is_some() {
+    if exchange.takes_bodies() {
         body::settle_response(exchange);
-    }
-    if exchange.speaks(Hook::ResponseBody) || exchange.speaks(Hook::UpstreamResponseBody) {
-        let opened = Box::pin(filter::open_response(exchange)).await;
-        answer::settle_late(exchange, opened);
+        if exchange.speaks(Hook::ResponseBody) || exchange.speaks(Hook::UpstreamResponseBody) {
+            let opened = Box::pin(filter::open_response(exchange)).await;
+            answer::settle_late(exchange, opened);
+        }
     }
     if exchange.record.failed.is_some_and(|reason| matches!(reason, Reason::ClientClosed | Reason::ClientStalled)) {
         return Ending::Close;

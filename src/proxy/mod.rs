@@ -197,6 +197,15 @@ impl Exchange {
         lane || self.upstream.as_ref().is_some_and(|up| up.lane.chain.speaks(hook, self.upstream_active))
     }
 
+    /// Whether bodies are anybody's concern but the two sides': what all of that costs where they are not.
+    #[inline]
+    fn takes_bodies(&self) -> bool {
+        let upstream = |up: &UpstreamAlive| up.lane.chain.takes_bodies(self.upstream_active);
+        self.rare.is_some()
+            || self.lane.as_ref().is_some_and(|lane| lane.chain.takes_bodies(self.active))
+            || self.upstream.as_deref().is_some_and(upstream)
+    }
+
     /// Asks, edits or looks, by the kind of the hook: the exchange's chain, then the upstream's at its own hooks.
     async fn ask(&mut self, hook: Hook) -> Result<Verdict, Failure> {
         if self.is_immediate(hook) {
