@@ -13,6 +13,7 @@ use super::{File, pace};
 use crate::clock;
 use crate::config::plan::Script;
 use crate::hook::Plain;
+use crate::library::random;
 use crate::limits::LAB_WAIT_MS;
 use crate::lua::author::{Bench, Paused};
 
@@ -49,7 +50,9 @@ pub(super) fn run(file: &File, index: usize, seed: u64) -> Outcome {
     let _heard_before = heard::take();
     let ear = tracing::subscriber::set_default(Ear);
     clock::freeze_at(UNIX_EPOCH + Duration::from_secs(BEGIN));
-    fastrand::seed(seed.wrapping_add(index as u64));
+    let seed = seed.wrapping_add(index as u64);
+    fastrand::seed(seed);
+    random::foretell(seed);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .on_thread_park(pace::idle)
         .build_local(tokio::runtime::LocalOptions::default());

@@ -1,5 +1,6 @@
 //! Randomness that nobody can foretell, and ids made of it.
 
+use std::cell::RefCell;
 use std::time::UNIX_EPOCH;
 
 use crate::clock;
@@ -14,6 +15,21 @@ pub enum RandomError {
     Empty(i64, i64),
     #[error("the system gives no randomness")]
     Unavailable,
+}
+
+thread_local! {
+    static FORETOLD: RefCell<Option<fastrand::Rng>> = const { RefCell::new(None) };
+}
+
+/// From here on this thread's randomness follows from `seed`: for tests of policies, and for nothing else.
+pub fn foretell(seed: u64) {
+    FORETOLD.set(Some(fastrand::Rng::with_seed(seed)));
+}
+
+/// A number for a generator that is no secret's, where randomness is foretold.
+#[must_use]
+pub fn foretold() -> Option<u32> {
+    FORETOLD.with_borrow_mut(|rng| rng.as_mut().map(|rng| rng.u32(..)))
 }
 
 /// So many bytes, fit for keys.
@@ -82,6 +98,9 @@ fn word() -> Result<u64, RandomError> {
 }
 
 fn fill(bytes: &mut [u8]) -> Result<(), RandomError> {
+    if FORETOLD.with_borrow_mut(|rng| rng.as_mut().map(|rng| rng.fill(bytes))).is_some() {
+        return Ok(());
+    }
     aws_lc_rs::rand::fill(bytes).map_err(|_| RandomError::Unavailable)
 }
 

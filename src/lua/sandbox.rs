@@ -8,6 +8,7 @@ use super::bind::Noun;
 use super::raw::{self, Frame, Hosted, Lua, Raise, Ref, Returned, Stopped};
 use super::vm;
 use crate::clock;
+use crate::library::random;
 
 const PRELUDE: &str = include_str!("prelude.luau");
 
@@ -39,6 +40,10 @@ pub(super) fn furnish(lua: &Lua, constants: &[Option<Ref>]) -> Result<(), String
         put(b"now");
         frame.push_host(c"clock", ticks);
         put(b"ticks");
+        if let Some(seed) = random::foretold() {
+            frame.push_number(f64::from(seed));
+            put(b"seed");
+        }
         lua.resume(thread, 1)
     });
     lua.end(thread);

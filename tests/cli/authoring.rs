@@ -84,6 +84,20 @@ fn what_fails_is_shown_with_its_place() {
 }
 
 #[test]
+fn chance_follows_from_the_seed() {
+    let policy = "function request() return answer(200, {}, `{random.uuid()} {math.random()} {random.number()}`) end\n";
+    let test = "test('x', function(t) t:fail(t:request('/').body .. math.random()) end)\n";
+    let dir = folder(&[("a.lua", policy), ("a_test.lua", test)]);
+    let said = |seed: &str| {
+        let out = gatewright_in(dir.path(), &["test", "--seed", seed]).out;
+        out.lines().find(|line| line.contains("a_test.lua:1: ")).unwrap_or(&out).to_owned()
+    };
+    let first = said("5");
+    assert_eq!(first, said("5"));
+    assert_ne!(first, said("6"));
+}
+
+#[test]
 fn a_test_file_that_cannot_be_read_fails() {
     let dir = folder(&[("a_test.lua", "test('x', function(t)\n")]);
     let done = gatewright_in(dir.path(), &["test"]);

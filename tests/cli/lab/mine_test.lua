@@ -76,6 +76,17 @@ routes:
 	t:expect({ #t:requests("a"), #t:requests("b") }, { 1, 1 })
 end)
 
+test("what a policy is granted", function(t)
+	t:grant { upstreams = { "users" } }
+	t:dictionary("counters")
+	t:table("networks", "cidr", "10.0.0.0/8,home\n")
+	t:upstream("users", function(request)
+		return "user of " .. request.path
+	end)
+	t:expect(t:request("/user").body, "user of /ada")
+	t:expect(#t:requests("users"), 1)
+end)
+
 test("each test has a world of its own", function(t)
 	t:expect(#t:requests(), 0)
 	t:expect(#t:logs(), 0)
