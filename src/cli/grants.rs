@@ -1,7 +1,7 @@
 //! `gatewright check --grants`: what each policy that runs a script may reach, and what its text shows that it reaches.
 //!
 //! Only names that stand in the text are seen: `fetch("users")`, `exchange.upstream = "next"`, `dictionary("counters")`,
-//! `table("networks")`, and secrets in options. A name that is made at run time is told as such.
+//! `lookup_table("networks")`, and secrets in options. A name that is made at run time is told as such.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
@@ -179,7 +179,7 @@ fn mentions(text: &str) -> Vec<Mention<'_>> {
             _ if before == Some(Word::Name("function")) => continue,
             Word::Name("fetch") => Noun::Upstream,
             Word::Name("dictionary") if !member => Noun::Dictionary,
-            Word::Name("table") if !member => Noun::Table,
+            Word::Name("lookup_table") if !member => Noun::Table,
             // As a field alone: a variable of that name is nobody's.
             Word::Name("upstream") if matches!(before, Some(Word::Mark("." | "{" | "," | ";"))) => {
                 if let (Some(Word::Mark("=")), Some(value)) = (word(at + 1), word(at + 2)) {

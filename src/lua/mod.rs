@@ -13,6 +13,7 @@ mod life;
 mod options;
 mod policy;
 mod raw;
+mod reached;
 mod sandbox;
 #[cfg(test)]
 mod tests;
@@ -27,6 +28,7 @@ use crate::failure::Failure;
 use crate::hook::{HookSet, Policy, Recipe, WorkerParts};
 
 pub use options::Secrets;
+pub use reached::Shelf;
 
 use compile::Program;
 
@@ -34,8 +36,8 @@ use compile::Program;
 struct Script(Arc<Program>);
 
 /// Compiles a script; what is wrong with it, all together.
-pub fn recipe(written: &plan::Program, secrets: &Secrets) -> Result<(Arc<dyn Recipe>, HookSet), Vec<Diagnostic>> {
-    let program = compile::compile(written, secrets)?;
+pub fn recipe(written: &plan::Program, shelf: &Shelf<'_>) -> Result<(Arc<dyn Recipe>, HookSet), Vec<Diagnostic>> {
+    let program = compile::compile(written, shelf)?;
     let hooks = program.hooks;
     Ok((Arc::new(Script(program)), hooks))
 }
