@@ -52,6 +52,8 @@ struct Wheel {
 thread_local! {
     static NOW_MS: Cell<u64> = const { Cell::new(0) };
     static FROZEN: Cell<bool> = const { Cell::new(false) };
+    /// What the wall clock said at which [`now`], where a test has set it.
+    static SET: Cell<Option<(SystemTime, u64)>> = const { Cell::new(None) };
     static WHEEL: RefCell<Wheel> = RefCell::new(Wheel::new());
 }
 
@@ -73,7 +75,10 @@ pub fn precise() -> Instant {
 #[must_use]
 #[allow(clippy::disallowed_methods, reason = "this module is the one reader of time")]
 pub fn wall() -> SystemTime {
-    SystemTime::now()
+    match SET.get() {
+        Some((wall, at_ms)) => wall + Duration::from_millis(now().saturating_sub(at_ms)),
+        None => SystemTime::now(),
+    }
 }
 
 /// Looks at the clock. A worker's runtime calls it whenever it wakes.
@@ -91,6 +96,22 @@ pub fn refresh() -> u64 {
 pub fn freeze() {
     refresh();
     FROZEN.set(true);
+}
+
+/// Stops this thread's clock, and lets the wall clock go with it, from `wall` on.
+pub fn freeze_at(wall: SystemTime) {
+    freeze();
+    SET.set(Some((wall, now())));
+}
+
+/// Moves a frozen clock to the next deadline, or to `until` if none comes before; says whether one did. For a thread on
+/// which nothing is left to do but to wait.
+pub fn leap(until: u64) -> bool {
+    let due = WHEEL.with_borrow(Wheel::next_due).map(|tick| (tick * CLOCK_TICK_MS).max(now()));
+    let due = due.filter(|due| *due <= until);
+    NOW_MS.set(due.unwrap_or(until).max(now()));
+    sweep();
+    due.is_some()
 }
 
 /// Moves a frozen clock and wakes what has come due.

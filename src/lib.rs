@@ -110,6 +110,7 @@ pub mod drain;
 pub mod failure;
 pub mod hook;
 pub mod http;
+pub mod lab;
 pub mod library;
 pub mod limits;
 pub mod listen;

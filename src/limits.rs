@@ -356,6 +356,18 @@ limits! {
     POLICY_CALLS_MAX: u32 = 8;
     /// Bytes of a body that a policy may read or make whole, decoded.
     POLICY_BODY_BYTES: usize = 1024 * 1024;
+    /// CPU time of a test between two of its waits.
+    LAB_CPU_MS: u64 = 2_000;
+    /// Of the VM in which tests run.
+    LAB_MEMORY_BYTES: usize = 64 * 1024 * 1024;
+    /// Virtual time that a test may wait for one response.
+    LAB_WAIT_MS: u64 = 3_600_000;
+    /// Time for checking the types of scripts; longer, and the check goes on without.
+    TYPE_CHECK_MS: u64 = 10_000;
+    /// Of the thread that checks types: the checker follows expressions by calling itself.
+    TYPE_CHECK_STACK_BYTES: usize = 64 * 1024 * 1024;
+    /// Mistakes in types that are told at once.
+    TYPE_FINDINGS_MAX: usize = 50;
     /// Lines that a call may log.
     POLICY_LOGS_MAX: u32 = 20;
     /// Percent of a worker's time over a second that a policy may use; beyond it its exchanges fail as its hooks' rows say.

@@ -11,6 +11,8 @@
     reason = "a failed test panics; the actors are threads and processes"
 )]
 
+#[path = "cli/authoring.rs"]
+mod authoring;
 #[path = "cli/process.rs"]
 mod process;
 #[path = "cli/scripts.rs"]

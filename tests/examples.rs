@@ -14,7 +14,7 @@
 //! ! TEXT                   what the body must not hold
 //! ~ LOW-HIGH TEXT          over all N: how many bodies hold that line
 //! ```
-//! An origin answers with `upstream: NAME` and a dump of the request, names in lower case. `/run/gatewright` stands for a
+//! Tests of policies (`x_test.lua`) run first. An origin answers with `upstream: NAME` and a dump of the request, names in lower case. `/run/gatewright` stands for a
 //! folder of the test's own, and ports for ports of its own, so that nothing collides.
 
 #![allow(
@@ -38,6 +38,7 @@ use gatewright::config::check::check;
 use gatewright::config::plan::Plan;
 use gatewright::config::render::render_all;
 use gatewright::config::source::Sources;
+use gatewright::lab;
 use gatewright::policy::catalogue::BuiltIns;
 use gatewright::wire::Address;
 use rustls::pki_types::CertificateDer;
@@ -103,6 +104,7 @@ fn run(folder: &Path) {
     let text = std::fs::read_to_string(&expected).unwrap_or_else(|why| panic!("{}: {why}", expected.display()));
     let script = Script::read(&text);
     assert!(!script.asks.is_empty(), "{} asks nothing", expected.display());
+    policies(folder);
     let running = start(folder, &script);
     for ask in &script.asks {
         let place = format!("{}:{}", expected.display(), ask.line);
@@ -112,6 +114,18 @@ fn run(folder: &Path) {
             assert!((*low..=*high).contains(&count), "{place}: `{text}` came {count} times, not {low}-{high}");
         }
     }
+}
+
+/// Runs the tests of its policies, each on a thread of its own: they stop its clock.
+fn policies(folder: &Path) {
+    let wanted = lab::Wanted { places: vec![folder.to_owned()], ..lab::Wanted::default() };
+    let told = std::thread::spawn(move || {
+        let mut told = String::new();
+        let tested = lab::run(&wanted, |ran| told.push_str(&lab::report::file(ran))).unwrap();
+        (lab::report::failures(&tested), told)
+    });
+    let (failures, told) = told.join().unwrap();
+    assert_eq!(failures, 0, "{told}");
 }
 
 /// Copies the example to a folder of its own, with origins and ports of its own, and starts it.

@@ -58,6 +58,7 @@ const UNSAFE: &[(&str, &str)] = &[
     ("lua/hash.rs", "a C symbol that Luau calls"),
     ("lua/raw/calls.rs", "Luau's C API"),
     ("lua/raw/frame.rs", "Luau's C API"),
+    ("lua/raw/lines.rs", "Luau's C API"),
     ("lua/raw/mod.rs", "Luau's C API"),
 ];
 

@@ -44,7 +44,13 @@ pub fn load(path: &Path) -> Checked {
 
 /// Prints what was found in `path`, and what its scripts may reach if that is asked; errors make it a failed check.
 pub fn run(path: &Path, format: ReportFormat, show_grants: bool, out: &mut dyn Write) -> io::Result<Exit> {
-    let Checked { sources, found, snapshot } = load(path);
+    let Checked { sources, mut found, mut snapshot } = load(path);
+    let scripts = snapshot.as_ref().map(|snapshot| snapshot.plan.scripts()).unwrap_or_default();
+    let types = crate::lua::check_scripts(&scripts);
+    if types.iter().any(Diagnostic::is_error) {
+        snapshot = None;
+    }
+    found.extend(types);
     let text = match format {
         ReportFormat::Text => render_all(&found, &sources, false),
         ReportFormat::Json => render_json(&found, &sources),

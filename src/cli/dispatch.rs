@@ -4,7 +4,10 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use super::exit::Exit;
-use super::{Cert, CertCommand, Cli, Command, Explain, cert, check, config_file, explain, proxy, schema, serve, steer};
+use super::{
+    Cert, CertCommand, Cli, Command, Explain, New, NewKind, cert, check, config_file, explain, new, proxy, schema,
+    serve, steer, test,
+};
 use crate::control::Source;
 use crate::http::head::Head;
 use crate::http::name::FieldName;
@@ -49,6 +52,8 @@ pub fn run(cli: Cli) -> Exit {
         Some(Command::Explain(asked)) => {
             with_file(asked.file.config.clone(), |file| explain_request(file, &asked, &mut out))
         }
+        Some(Command::Test(asked)) => test::run(&asked, &mut out),
+        Some(Command::New(New { kind: NewKind::Lua(asked) })) => new::lua(&asked, &mut out),
         Some(Command::Schema) => schema::print(&crate::config::schema::schema(&BuiltIns), &mut out),
         Some(Command::Cert(Cert { command: CertCommand::SelfSigned(asked) })) => {
             cert::self_signed(&asked, &mut out, &mut io::stderr())

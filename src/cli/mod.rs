@@ -11,11 +11,13 @@ pub mod dispatch;
 pub mod exit;
 pub mod explain;
 pub mod grants;
+pub mod new;
 pub mod open_files;
 pub mod proxy;
 pub mod schema;
 pub mod serve;
 pub mod steer;
+pub mod test;
 
 use std::path::PathBuf;
 
@@ -44,6 +46,10 @@ pub enum Command {
     Check(Check),
     /// Say what would become of a request: listener, route, policies, upstream, and why others lost.
     Explain(Explain),
+    /// Test policies, offline: x_test.lua beside x.lua, on the real engine and routes, in virtual time.
+    Test(Test),
+    /// Write a policy, its test and the editor's type definitions.
+    New(New),
     /// Print the configuration's JSON Schema.
     Schema,
     /// Forward everything from one address to another.
@@ -120,6 +126,56 @@ pub struct Check {
     /// Also say what each script may reach, and what its text shows that it reaches.
     #[arg(long, conflicts_with = "format")]
     pub grants: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+pub struct Test {
+    /// Folders and test files; the current folder if absent.
+    #[arg(value_name = "DIR|FILE")]
+    pub places: Vec<PathBuf>,
+
+    /// Run again whenever a file of them changes.
+    #[arg(long)]
+    pub watch: bool,
+
+    /// Only tests whose name holds this text.
+    #[arg(long, value_name = "TEXT", env = "GATEWRIGHT_TEST_FILTER")]
+    pub filter: Option<String>,
+
+    /// Write the results as JUnit XML, too.
+    #[arg(long, value_name = "FILE", env = "GATEWRIGHT_TEST_JUNIT")]
+    pub junit: Option<PathBuf>,
+
+    /// Say which lines of the policies did not run.
+    #[arg(long)]
+    pub coverage: bool,
+
+    /// What chance begins with; a failed run says with what it did.
+    #[arg(long, value_name = "N", env = "GATEWRIGHT_TEST_SEED")]
+    pub seed: Option<u64>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+pub struct New {
+    #[command(subcommand)]
+    pub kind: NewKind,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
+pub enum NewKind {
+    /// A policy in Lua.
+    Lua(NewLua),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+pub struct NewLua {
+    /// The policy's name, and its file's.
+    #[arg(value_parser = new::name)]
+    pub name: String,
+
+    /// The folder to write to; it is made.
+    #[arg(long, value_name = "DIR", env = "GATEWRIGHT_POLICIES", default_value = "policies")]
+    pub dir: PathBuf,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Args)]

@@ -43,5 +43,8 @@ codes! {
     BAD_TABLE = "E0210", "A table's file that cannot be read as its kind.";
     UNUSED = "W0301", "Something is defined that nothing uses.";
     DOUBTFUL = "W0302", "Something that works but is hardly meant.";
+    SCRIPT_TYPES = "E0314", "A `--!strict` script uses a value as something that it is not.";
+    DOUBTFUL_TYPES = "W0305", "A script uses a value as something that it is not; `gatewright check` alone says so.";
+    TYPES_UNCHECKED = "W0306", "The types of scripts could not be checked.";
     EXPIRES = "W0303", "A certificate that is not valid yet, or not for long.";
 }

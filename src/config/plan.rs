@@ -341,6 +341,18 @@ impl Plan {
         });
         self.chain.iter().chain(listeners).chain(routes).chain(upstreams)
     }
+
+    /// Every script that stands somewhere, once.
+    #[must_use]
+    pub fn scripts(&self) -> Vec<Arc<Script>> {
+        let mut found: Vec<Arc<Script>> = Vec::new();
+        for script in self.uses().filter_map(|one| Some(&one.program.as_ref()?.script)) {
+            if !found.iter().any(|known| known.main == script.main) {
+                found.push(script.clone());
+            }
+        }
+        found
+    }
 }
 
 // === impl Listener ===

@@ -92,7 +92,10 @@ pub async fn run(listening: Listening, name: Arc<str>, door: Rc<Door>) {
         Listening::Unix(socket) => UnixListener::from_std(socket).map(Socket::Unix),
         Listening::Memory => {
             let guard = door.drain.guard();
-            memory::listen(name.clone(), move |end| begin(Wire::Memory(end), Peer::Memory, &door));
+            memory::listen(name.clone(), move |end| {
+                let peer = end.from().map_or(Peer::Memory, Peer::Ip);
+                begin(Wire::Memory(end), peer, &door);
+            });
             std::future::poll_fn(|cx| match guard.poll_level(cx) {
                 Level::Running => Poll::Pending,
                 _ => Poll::Ready(()),

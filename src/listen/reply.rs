@@ -28,7 +28,7 @@ use crate::wire::http1::Piece;
 pub struct Asked {
     pub head: Head,
     pub body: Vec<u8>,
-    persistent: bool,
+    pub persistent: bool,
 }
 
 /// A response, whole.

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use super::author;
 use super::options::{self, Setting};
 use super::raw::{self, Kind};
 use super::reached::{Reached, Shelf};
@@ -62,7 +63,7 @@ pub(super) fn compile(written: &plan::Program, shelf: &Shelf<'_>) -> Result<Arc<
     let secrets = shelf.secrets;
     let script = &*written.script;
     let mut found = Vec::new();
-    let mut unit = |source: &Source| match raw::compile(source.text.as_bytes(), raw::Options::default()) {
+    let mut unit = |source: &Source| match raw::compile(source.text.as_bytes(), author::options()) {
         Ok(bytecode) => Some(Unit { name: source.name.clone(), bytecode }),
         Err(message) => {
             let (line, message) = split_line(&message);

@@ -4,8 +4,12 @@
 //! of them, in a `vm::Vm`. What scripts may touch is declared in `hook/surface` and bound in `bind/`. All `unsafe` is in
 //! `raw/`, but for the string hash that Luau calls.
 
+pub mod author;
 mod bind;
+#[cfg(feature = "types")]
+mod checking;
 mod compile;
+mod definitions;
 mod hash;
 #[cfg(test)]
 mod library_tests;
@@ -27,6 +31,9 @@ use crate::config::plan;
 use crate::failure::Failure;
 use crate::hook::{HookSet, Policy, Recipe, WorkerParts};
 
+#[cfg(feature = "types")]
+pub use checking::check_scripts;
+pub use definitions::definitions;
 pub use options::Secrets;
 pub use reached::Shelf;
 
@@ -34,6 +41,13 @@ use compile::Program;
 
 /// A compiled script.
 struct Script(Arc<Program>);
+
+/// Without the type checker nothing is found.
+#[cfg(not(feature = "types"))]
+#[must_use]
+pub fn check_scripts(_: &[Arc<plan::Script>]) -> Vec<Diagnostic> {
+    Vec::new()
+}
 
 /// Compiles a script; what is wrong with it, all together.
 pub fn recipe(written: &plan::Program, shelf: &Shelf<'_>) -> Result<(Arc<dyn Recipe>, HookSet), Vec<Diagnostic>> {

@@ -103,7 +103,12 @@ fn split(frame: &Frame<'_>) -> Hosted {
 /// The function of a module, which `require` runs.
 fn module(frame: &Frame<'_>) -> Hosted {
     let Some(name) = frame.text(1) else { return Err(Raise("require takes a module's name".to_owned())) };
-    let loaded = vm::here(|vm| vm.program.module(name).map(|unit| frame.push_loaded(&unit.name, &unit.bytecode)));
+    let loaded = vm::here(|vm| {
+        let unit = vm.program.module(name)?;
+        let loaded = frame.push_loaded(&unit.name, &unit.bytecode);
+        vm.count(frame, &unit.name);
+        Some(loaded)
+    });
     match loaded.flatten() {
         Some(true) => Ok(Returned::Values(1)),
         Some(false) => Err(Raise("the module does not load".to_owned())),

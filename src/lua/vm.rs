@@ -9,7 +9,7 @@ use super::bind::{self, NOUNS, Noun};
 use super::compile::Program;
 use super::life::Timer;
 use super::raw::{Frame, Kind, Lua, Ref, Stopped, Thread, watched};
-use super::{options, sandbox};
+use super::{author, options, sandbox};
 use crate::failure::{Failure, Reason};
 use crate::hook::budget::{self, Usage};
 use crate::hook::table::HOOKS;
@@ -38,6 +38,8 @@ pub(super) struct Vm {
     /// Lines and requests of the call that runs.
     pub(super) log_lines: Cell<u32>,
     pub(super) calls: Cell<u32>,
+    /// Functions that count their lines, for tests of scripts.
+    pub(super) counted: RefCell<Vec<(Arc<str>, Ref)>>,
     /// What `every` has asked for, until the policy is loaded.
     pub(super) timers: RefCell<Vec<Timer>>,
     /// What `spawn` has asked for, until the call is over.
@@ -117,6 +119,7 @@ impl Vm {
             spent: Cell::new(false),
             log_lines: Cell::new(0),
             calls: Cell::new(0),
+            counted: RefCell::default(),
             timers: RefCell::default(),
             detached: RefCell::default(),
             kept,
@@ -135,6 +138,7 @@ impl Vm {
             frame.pop(1);
         });
         self.lua.load(self.script, &self.program.main.name, &self.program.main.bytecode)?;
+        self.lua.as_host(|| self.count(&self.lua.frame(self.script), &self.program.main.name));
         let before = HERE.replace(Some(self.clone()));
         let stopped = {
             let _running = watched().enter(self.lua.target(), self.program.limits.load_cpu_ns, self.usage);
@@ -166,6 +170,14 @@ impl Vm {
             frame.pop(1);
         });
         Ok(())
+    }
+
+    /// Remembers the function on top, where lines are counted.
+    pub(super) fn count(&self, frame: &Frame<'_>, name: &Arc<str>) {
+        if author::is_covering() {
+            frame.push_value(-1);
+            self.counted.borrow_mut().push((name.clone(), frame.anchor()));
+        }
     }
 
     /// Lends the script's globals.
@@ -227,6 +239,12 @@ impl Vm {
             drop(spare);
             self.lua.end(thread);
         }
+    }
+}
+
+impl Drop for Vm {
+    fn drop(&mut self) {
+        author::gather(&self.lua, &self.counted.borrow());
     }
 }
 

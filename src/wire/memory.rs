@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::collections::VecDeque;
 use std::io;
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
@@ -15,6 +16,8 @@ use crate::limits::MEMORY_PIPE_BYTES;
 pub struct End {
     reads: Rc<RefCell<Pipe>>,
     writes: Rc<RefCell<Pipe>>,
+    /// Whom the other end says it is, for tests.
+    from: Option<SocketAddr>,
 }
 
 #[derive(Debug, Default)]
@@ -46,23 +49,39 @@ pub fn close(name: &str) {
 
 /// Connects to whoever listens as `name` on this thread.
 pub fn connect(name: &str) -> io::Result<End> {
+    connect_as(name, None)
+}
+
+fn connect_as(name: &str, from: Option<SocketAddr>) -> io::Result<End> {
     let acceptor = LISTENING.with_borrow(|all| all.get(name).cloned());
     let accept = acceptor.ok_or_else(|| io::Error::from(io::ErrorKind::ConnectionRefused))?;
-    let (here, there) = pair();
+    let (here, mut there) = pair();
+    there.from = from;
     accept(there);
     Ok(here)
+}
+
+/// The same, as if from an address of the network.
+pub fn connect_from(name: &str, from: SocketAddr) -> io::Result<End> {
+    connect_as(name, Some(from))
 }
 
 /// The two ends of a connection.
 #[must_use]
 pub fn pair() -> (End, End) {
     let (one, other) = (Rc::new(RefCell::new(Pipe::default())), Rc::new(RefCell::new(Pipe::default())));
-    (End { reads: one.clone(), writes: other.clone() }, End { reads: other, writes: one })
+    (End { reads: one.clone(), writes: other.clone(), from: None }, End { reads: other, writes: one, from: None })
 }
 
 // === impl End ===
 
 impl End {
+    /// Whom the other end says it is.
+    #[must_use]
+    pub fn from(&self) -> Option<SocketAddr> {
+        self.from
+    }
+
     /// Whether a read would not wait.
     pub fn poll_readable(&self, cx: &Context<'_>) -> Poll<()> {
         let mut pipe = self.reads.borrow_mut();

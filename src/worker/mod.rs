@@ -92,6 +92,14 @@ pub fn start(birth: Birth) -> std::io::Result<Mailbox> {
     Ok(mailbox.of(thread))
 }
 
+/// A worker in the event loop of the calling thread, whose clock is the caller's: for the lab.
+#[must_use]
+pub fn start_here(birth: Birth) -> Mailbox {
+    let (mailbox, messages) = mailbox::new();
+    tokio::task::spawn_local(inhabit(birth, messages));
+    mailbox
+}
+
 fn live(birth: Birth, messages: mailbox::Messages) -> std::io::Result<()> {
     let looks = || {
         clock::refresh();
@@ -101,23 +109,27 @@ fn live(birth: Birth, messages: mailbox::Messages) -> std::io::Result<()> {
     runtime.block_on(async move {
         clock::refresh();
         tokio::task::spawn_local(clock::drive());
-        let worker = Worker::new(birth);
-        let pool = worker.parts.pool.clone();
-        let parts = worker.parts.clone();
-        tokio::task::spawn_local(async move {
-            loop {
-                clock::sleep(Duration::from_millis(POOL_SWEEP_MS)).await;
-                pool.sweep();
-                if let Some(log) = parts.log.borrow_mut().as_mut()
-                    && log.due_ms() <= clock::now()
-                {
-                    log.flush();
-                }
-            }
-        });
-        worker.obey(messages).await;
+        inhabit(birth, messages).await;
     });
     Ok(())
+}
+
+async fn inhabit(birth: Birth, messages: mailbox::Messages) {
+    let worker = Worker::new(birth);
+    let pool = worker.parts.pool.clone();
+    let parts = worker.parts.clone();
+    tokio::task::spawn_local(async move {
+        loop {
+            clock::sleep(Duration::from_millis(POOL_SWEEP_MS)).await;
+            pool.sweep();
+            if let Some(log) = parts.log.borrow_mut().as_mut()
+                && log.due_ms() <= clock::now()
+            {
+                log.flush();
+            }
+        }
+    });
+    worker.obey(messages).await;
 }
 
 // === impl Worker ===

@@ -22,12 +22,14 @@ const ALIGNMENT: usize = 16;
 pub(in crate::lua) struct Options {
     /// Count which lines run.
     pub(in crate::lua) coverage: bool,
+    /// Every call has a frame of its own: none is taken into its caller.
+    pub(in crate::lua) frames: bool,
 }
 
 /// Bytecode, or the error with its line.
 pub(in crate::lua) fn compile(source: &[u8], options: Options) -> Result<Vec<u8>, String> {
     let mut asked = ffi::lua_CompileOptions::default();
-    asked.optimizationLevel = if options.coverage { 1 } else { 2 };
+    asked.optimizationLevel = if options.coverage || options.frames { 1 } else { 2 };
     asked.debugLevel = 1;
     asked.coverageLevel = if options.coverage { 2 } else { 0 };
     // SAFETY: the options hold numbers and null pointers; the result is copied and freed by the binding.

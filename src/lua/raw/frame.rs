@@ -14,7 +14,7 @@ use super::{Lua, Ref, calls};
 
 /// A host function's arguments and results, or a coroutine's.
 pub(in crate::lua) struct Frame<'a> {
-    state: *mut lua_State,
+    pub(super) state: *mut lua_State,
     /// Values that may be pushed before room has to be made.
     room: Cell<u32>,
     arguments: Cell<c_int>,

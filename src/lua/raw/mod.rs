@@ -13,6 +13,7 @@
 
 mod calls;
 mod frame;
+mod lines;
 
 use std::cell::Cell;
 use std::ffi::{CStr, CString, c_int};
@@ -21,6 +22,7 @@ use mlua::ffi::{self, lua_State};
 
 pub(super) use calls::{Options, compile};
 pub(super) use frame::{Frame, Hosted, Kind, Raise, Returned, Thing};
+pub(super) use lines::Lines;
 
 use crate::hook::budget::{self, Meter as Watched};
 

@@ -1,0 +1,10 @@
+function request(exchange)
+	if exchange.request.path == "/fails" then
+		local nothing = nil
+		return nothing.x
+	end
+	if exchange.request.path == "/never" then
+		log.info("never")
+		return answer(204)
+	end
+end
