@@ -305,6 +305,18 @@ limits! {
     JWT_LEEWAY_S: f64 = 30.0;
     /// Keys of one JSON Web Key Set: a token that names none is tried with each.
     JWKS_KEYS_MAX: usize = 64;
+    /// Bytes of a policy's own dictionary, which nobody has to declare.
+    POLICY_DICTIONARY_BYTES: usize = 1024 * 1024;
+    /// Metrics of all scripts.
+    SCRIPT_METRICS_MAX: usize = 256;
+    /// Series of all metrics of scripts: what a scrape reads well. Beyond them labels are counted together.
+    SCRIPT_SERIES_MAX: usize = 10_000;
+    /// Labels of one series of a script.
+    SCRIPT_METRIC_LABELS_MAX: usize = 8;
+    /// Bytes of a label's value, a metric's name and what it says of itself; the rest is cut off.
+    SCRIPT_LABEL_BYTES_MAX: usize = 128;
+    /// Buckets of one histogram of a script.
+    SCRIPT_METRIC_BUCKETS_MAX: usize = 32;
     /// Keys of tokens that a script's VM keeps prepared; a policy has one or two.
     JWT_KEYS_KEPT: usize = 16;
     /// Networks of a set that a script makes; more belong into a table.

@@ -68,6 +68,7 @@ const LOCKS: &[(&str, &str)] = &[
     ("upstream/directory.rs", "names and endpoint lists; a worker locks only when a list's version has changed"),
     ("config/files.rs", "what a configuration was read from; taken while one is loaded, and at no other time"),
     ("share/addresses.rs", "connections by client address; one look per connection, only where that is limited"),
+    ("observe/scripted.rs", "metrics of scripts; taken when a VM first uses a series, and by a scrape"),
     ("share/dictionary/mod.rs", "shared dictionaries; each operation is one short step in one of many parts"),
 ];
 

@@ -1,7 +1,7 @@
 //! `gatewright check --grants`: what each policy that runs a script may reach, and what its text shows that it reaches.
 //!
 //! Only names that stand in the text are seen: `fetch("users")`, `exchange.upstream = "next"`, `dictionary("counters")`,
-//! `table("networks")`, and secrets in options. A name that is made at run time is told as such.
+//! `lookup_table("networks")`, and secrets in options. A name that is made at run time is told as such.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
@@ -179,7 +179,7 @@ fn mentions(text: &str) -> Vec<Mention<'_>> {
             _ if before == Some(Word::Name("function")) => continue,
             Word::Name("fetch") => Noun::Upstream,
             Word::Name("dictionary") if !member => Noun::Dictionary,
-            Word::Name("table") if !member => Noun::Table,
+            Word::Name("lookup_table") if !member => Noun::Table,
             // As a field alone: a variable of that name is nobody's.
             Word::Name("upstream") if matches!(before, Some(Word::Mark("." | "{" | "," | ";"))) => {
                 if let (Some(Word::Mark("=")), Some(value)) = (word(at + 1), word(at + 2)) {
@@ -196,6 +196,8 @@ fn mentions(text: &str) -> Vec<Mention<'_>> {
         };
         let name = match (word(at + 1), word(at + 2)) {
             (Some(Word::Text(text)), _) => Some(text),
+            // The policy's own needs no grant.
+            (Some(Word::Mark("(")), Some(Word::Mark(")"))) if noun == Noun::Dictionary => continue,
             (Some(Word::Mark("(")), Some(value)) => literal(value, word(at + 3)),
             _ => continue,
         };
@@ -244,7 +246,8 @@ mod tests {
             ("exchange:fetch_all({ { path = '/', upstream = 'a' } })", named(Noun::Upstream, "a", false)),
             ("exchange.upstream = \"next\"", named(Noun::Upstream, "next", true)),
             ("local d = dictionary('counters'):get('x')", named(Noun::Dictionary, "counters", false)),
-            ("table(\"networks\")", named(Noun::Table, "networks", false)),
+            ("dictionary():get(\"a\")", vec![]),
+            ("lookup_table(\"networks\")", named(Noun::Table, "networks", false)),
             ("fetch(name)", vec![(Noun::Upstream, None, false)]),
             ("fetch('user' .. suffix)", vec![(Noun::Upstream, None, false)]),
             ("exchange.upstream = pick()", vec![(Noun::Upstream, None, true)]),

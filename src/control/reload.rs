@@ -104,9 +104,11 @@ impl Control {
             };
             mailboxes.push(worker::start(birth).map_err(|error| Refusal::Worker(error.to_string()))?);
         }
+        let mut ids = Ids::new(directory);
+        ids.scripted = metrics.scripted();
         let mut control = Self {
             source,
-            ids: Ids::new(directory),
+            ids,
             metrics,
             log: None,
             log_plan: None,

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::author;
 use super::options::{self, Setting};
 use super::raw::{self, Kind};
+use super::reached::{Reached, Shelf};
 use super::vm::Vm;
 use crate::config::diagnostic::{Diagnostic, Span};
 use crate::config::plan::{self, Source};
@@ -28,6 +29,8 @@ pub(super) struct Program {
     pub(super) waits: bool,
     pub(super) limits: Limits,
     pub(super) grants: plan::Grants,
+    /// What it is granted of what policies share.
+    pub(super) reached: Reached,
     /// Of everything that makes it what it is: the same, and its VM may stay.
     pub(super) fingerprint: u128,
     /// To show where it failed.
@@ -59,7 +62,8 @@ pub(super) struct Limits {
 const WAITING: &[&str] = &["body", "fetch", "fetch_all", "sleep", "httpCall", "bodyChunks", "trailers"];
 
 /// Compiles and checks a script.
-pub(super) fn compile(written: &plan::Program, secrets: &options::Secrets) -> Result<Arc<Program>, Vec<Diagnostic>> {
+pub(super) fn compile(written: &plan::Program, shelf: &Shelf<'_>) -> Result<Arc<Program>, Vec<Diagnostic>> {
+    let secrets = shelf.secrets;
     let script = &*written.script;
     let mut found = Vec::new();
     let mut unit = |source: &Source| match raw::compile(source.text.as_bytes(), author::options()) {
@@ -78,6 +82,7 @@ pub(super) fn compile(written: &plan::Program, secrets: &options::Secrets) -> Re
         script.modules.iter().filter_map(|(name, source)| Some((name.clone(), unit(source)?))).collect();
     let (Some(main), true) = (main, found.is_empty()) else { return Err(found) };
     let texts = || std::iter::once(&script.main).chain(script.modules.iter().map(|(_, source)| source));
+    let reached = Reached::new(&script.policy, &written.grants, shelf);
     let program = Program {
         policy: script.policy.clone(),
         main,
@@ -89,14 +94,15 @@ pub(super) fn compile(written: &plan::Program, secrets: &options::Secrets) -> Re
         waits: texts().any(|source| WAITING.iter().any(|word| has_word(&source.text, word))),
         limits: Limits::new(&written.limits, written.trip),
         grants: written.grants.clone(),
-        fingerprint: fingerprint(written, secrets),
+        fingerprint: fingerprint(written, secrets, &reached),
+        reached,
         script: written.script.clone(),
     };
     finish(program, written)
 }
 
 /// SHA-256, cut: two programs with the same one are the same.
-fn fingerprint(written: &plan::Program, secrets: &options::Secrets) -> u128 {
+fn fingerprint(written: &plan::Program, secrets: &options::Secrets, reached: &Reached) -> u128 {
     let script = &*written.script;
     let mut digest = aws_lc_rs::digest::Context::new(&aws_lc_rs::digest::SHA256);
     let mut part = |bytes: &[u8]| {
@@ -119,6 +125,7 @@ fn fingerprint(written: &plan::Program, secrets: &options::Secrets) -> u128 {
         }
     });
     part(format!("{:?} {:?} {:?} {:?}", written.limits, written.grants, written.trip, written.on_failure).as_bytes());
+    reached.tell(&mut part);
     let digest = digest.finish();
     digest.as_ref().iter().take(16).fold(0, |sum, byte| sum << 8 | u128::from(*byte))
 }

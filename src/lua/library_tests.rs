@@ -336,3 +336,110 @@ fn secrets_stand_for_keys() {
     let policy = super::tests::alive(&written, &secrets);
     assert!(matches!(request(&policy), Ok(Verdict::Answer(answer)) if answer.status == 204));
 }
+
+/// The same with grants.
+fn run_granted(statements: &str) {
+    let mut written = written(&format!("function request()\n{statements}\nreturn answer(204) end"));
+    written.grants.dictionaries = vec!["counters".into()];
+    written.grants.tables = vec!["prices".into(), "networks".into(), "rules".into()];
+    match request(&super::tests::alive(&written, &super::Secrets::new())) {
+        Ok(Verdict::Answer(answer)) if answer.status == 204 => {}
+        other => panic!("{other:?} of\n{statements}"),
+    }
+}
+
+#[test]
+fn dictionaries() {
+    run_granted(
+        r#"
+        local own, counters = dictionary(), dictionary("counters")
+        assert(own:set("a", { 1, json.null, { b = "c" } }, 60) == true and own:get("a")[3].b == "c")
+        assert(own:get("a")[2] == json.null and counters:get("a") == nil and dictionary():get("a")[1] == 1)
+        assert(own:add("a", 2) == false and own:add("b", 2) and own:replace("b", 3) and not own:replace("x", 1))
+        assert(own:ttl("a") > 59 and own:ttl("b") == math.huge and own:ttl("x") == nil)
+        assert(own:expire("b", 5) and own:ttl("b") <= 5 and not own:expire("x", 5))
+        local sum, why = counters:incr("n")
+        assert(sum == nil and why == "there is no such key, and no `initial` value was given")
+        assert(counters:incr("n", 2, 5, 60) == 7 and counters:incr("n") == 8)
+        assert(select(2, own:incr("a")) == "the value under this key is not a number")
+        assert(counters:compare_and_swap("n", 8, 9) and not counters:compare_and_swap("n", 8, 10))
+        assert(counters:compare_and_swap("new", nil, { x = 1 }) and counters:compare_and_swap("new", { x = 1 }, nil))
+        assert(counters:delete("n") and not counters:delete("n"))
+        local keys, complete = own:keys("a")
+        assert(#keys == 1 and keys[1] == "a" and complete)
+        keys, complete = own:keys("", 1)
+        assert(#keys == 1 and not complete)
+        local bucket = { rate = 1, burst = 2 }
+        assert(own:take_token("t", bucket) and own:take_token("t", bucket))
+        local allowed, remaining, after = own:take_token("t", bucket)
+        assert(allowed == false and remaining < 1 and after > 0 and after <= 1)
+        own:flush()
+        assert(own:get("a") == nil)
+        assert(select(2, own:set(string.rep("k", 5000), 1)) == "a key of 5000 bytes; at most 4096 are allowed")
+        for _, wrong in {
+            { "grant it by `may: { dictionaries: [other] }`", function() dictionary("other") end },
+            { "`dictionary:set`: plain data is wanted", function() own:set("a", print) end },
+            { "a time to live in seconds, found -1", function() own:set("a", 1, -1) end },
+            { "takes a key, a string, found nil", function() own:get(nil) end },
+            { "takes `rate`", function() own:take_token("t", {}) end },
+            { "must be above 0", function() own:take_token("t", { rate = 0 }) end },
+            { "did you mean `rate`?", function() own:take_token("t", { rates = 1 }) end },
+        } do
+            local ok, told = pcall(wrong[2])
+            assert(not ok and text.contains(told, wrong[1]), told)
+        end
+    "#,
+    );
+}
+
+#[test]
+fn tables() {
+    run_granted(
+        r#"
+        local prices, networks = lookup_table("prices"), lookup_table("networks")
+        assert(prices:lookup("apple").price == "3" and prices:lookup("apple").name == "apple" and prices:rows() == 1)
+        assert(prices:lookup("pear") == nil and prices:lookup_address("10.0.0.1") == nil)
+        assert(networks:lookup_address("10.1.2.3").country == "fr" and networks:lookup("10.2.0.1").country == "de")
+        assert(networks:lookup("11.0.0.1") == nil and select(2, networks:lookup_address("x")) ~= nil)
+        assert(lookup_table("rules"):lookup("a").list[2] == json.null)
+        local ok, told = pcall(lookup_table, "others")
+        assert(not ok and text.contains(told, "the policy may not reach the table `others`: grant it by `may: { tables: [others] }`"))
+    "#,
+    );
+}
+
+#[test]
+fn metrics() {
+    run(r#"
+        local logins = metric.counter("logins_total", "Logins.")
+        logins:add() logins:add(2, { result = "good", code = 7 })
+        metric.gauge("depth"):set(-1) metric.gauge("depth"):add(3)
+        metric.histogram("size_bytes", "Sizes.", { buckets = { 1, 10 } }):observe(5, { a = "b" })
+        fails("`counter:add` takes a number to add, found -1", function() logins:add(-1) end)
+        fails("takes a table of labels, found a string", function() logins:add(1, "x") end)
+        fails("no label's name", function() logins:add(1, { le = "x" }) end)
+        fails("is a counter since the process began", metric.gauge, "logins")
+        fails("has other buckets", metric.histogram, "size_bytes")
+        fails("numbers that rise", metric.histogram, "other", "", { buckets = { 2, 1 } })
+        fails("is no metric's name", metric.gauge, "a-b")
+        fails("`gauge:set` takes a number, found nothing", function() metric.gauge("depth"):set() end)
+    "#);
+}
+
+#[test]
+fn other_tables_make_another_program() {
+    let mut written = written("function request() end");
+    written.grants.tables = vec!["prices".into()];
+    let print = |written: &_, text: &str| {
+        super::tests::with_shelf(&super::Secrets::new(), |shelf| {
+            let table = crate::share::table::Table::parse(crate::share::table::Kind::Csv, text.as_bytes()).unwrap();
+            let tables = [("prices".into(), std::sync::Arc::new(table))].into();
+            let program = |tables| super::compile::compile(written, &super::Shelf { tables, ..*shelf }).unwrap();
+            (program(&tables).fingerprint, program(shelf.tables).fingerprint)
+        })
+    };
+    let (same, before) = print(&written, "name,price\napple,3\n");
+    let (other, again) = print(&written, "name,price\napple,4\n");
+    assert_eq!(same, before);
+    assert_ne!(other, again);
+}

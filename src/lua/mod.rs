@@ -18,6 +18,7 @@ mod life;
 mod options;
 mod policy;
 mod raw;
+mod reached;
 mod sandbox;
 #[cfg(test)]
 mod tests;
@@ -35,6 +36,7 @@ use crate::hook::{HookSet, Policy, Recipe, WorkerParts};
 pub use checking::check_scripts;
 pub use definitions::definitions;
 pub use options::Secrets;
+pub use reached::Shelf;
 
 use compile::Program;
 
@@ -49,8 +51,8 @@ pub fn check_scripts(_: &[Arc<plan::Script>]) -> Vec<Diagnostic> {
 }
 
 /// Compiles a script; what is wrong with it, all together.
-pub fn recipe(written: &plan::Program, secrets: &Secrets) -> Result<(Arc<dyn Recipe>, HookSet), Vec<Diagnostic>> {
-    let program = compile::compile(written, secrets)?;
+pub fn recipe(written: &plan::Program, shelf: &Shelf<'_>) -> Result<(Arc<dyn Recipe>, HookSet), Vec<Diagnostic>> {
+    let program = compile::compile(written, shelf)?;
     let hooks = program.hooks;
     Ok((Arc::new(Script(program)), hooks))
 }

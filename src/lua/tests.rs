@@ -4,6 +4,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::Shelf;
 use super::compile::compile;
 use super::policy::LuaPolicy;
 use crate::config::diagnostic::Span;
@@ -11,6 +12,8 @@ use crate::config::node::{Entry, Node, Value};
 use crate::config::options::Options;
 use crate::config::plan::{Grants, PolicyLimits, Program, Script, Source};
 use crate::hook::{ClientFacts, Hook, Nowhere, Policy, Refused, Row, Step, Verdict, View, WorkerParts};
+use crate::share::dictionary::Dictionaries;
+use crate::share::table::{Kind, Table};
 
 /// A view of nothing.
 struct Nothing;
@@ -48,9 +51,28 @@ pub(super) fn secret_option(key: &str, name: &str) -> Options {
     Options::of(table(entry(key, table(entry("secret", named)))))
 }
 
+/// A dictionary `counters` and the tables `prices` and `networks`, which a policy may be granted.
+pub(super) fn with_shelf<R>(secrets: &super::Secrets, run: impl FnOnce(&Shelf<'_>) -> R) -> R {
+    let (registry, scripted) = (Dictionaries::new(), Arc::default());
+    let table =
+        |name: &str, kind, text: &str| (Arc::from(name), Arc::new(Table::parse(kind, text.as_bytes()).unwrap()));
+    let tables = [
+        table("prices", Kind::Csv, "name,price\napple,3\n"),
+        table("networks", Kind::Cidr, "network,country\n10.0.0.0/8,de\n10.1.0.0/16,fr\n"),
+        table("rules", Kind::Json, r#"{"a": {"list": [1, null]}}"#),
+    ];
+    run(&Shelf {
+        secrets,
+        dictionaries: &[(Arc::from("counters"), registry.open("counters", 1 << 20))].into(),
+        tables: &tables.into(),
+        registry: &registry,
+        scripted: &scripted,
+    })
+}
+
 pub(super) fn alive(written: &Program, secrets: &super::Secrets) -> Rc<LuaPolicy> {
     let worker = WorkerParts { number: 0, workers: 1, reach: Rc::new(Nowhere) };
-    let program = compile(written, secrets).unwrap_or_else(|found| panic!("{found:?}"));
+    let program = with_shelf(secrets, |shelf| compile(written, shelf)).unwrap_or_else(|found| panic!("{found:?}"));
     LuaPolicy::new(program, &worker, None)
 }
 
@@ -63,7 +85,7 @@ pub(super) fn request(policy: &LuaPolicy) -> Result<Verdict, String> {
 }
 
 fn mistakes(text: &str) -> String {
-    match compile(&written(text), &super::Secrets::new()) {
+    match with_shelf(&super::Secrets::new(), |shelf| compile(&written(text), shelf)) {
         Ok(_) => String::new(),
         Err(found) => found.iter().map(|one| format!("{} {}\n", one.code, one.message)).collect(),
     }
@@ -123,7 +145,9 @@ fn memory_ends_and_the_vm_is_replaced() {
 
 #[test]
 fn a_script_of_envoys_may_have_global_functions_and_says_at_which_hooks_it_speaks() {
-    let hooks = |text: &str| compile(&written(text), &super::Secrets::new()).map(|program| program.hooks).ok();
+    let hooks = |text: &str| {
+        with_shelf(&super::Secrets::new(), |shelf| compile(&written(text), shelf)).map(|program| program.hooks).ok()
+    };
     let of = |hooks: &[Hook]| Some(crate::hook::HookSet::of(hooks));
     assert_eq!(
         hooks("function shout(x) end\nfunction envoy_on_request(h) shout(h) end"),

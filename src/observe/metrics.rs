@@ -12,6 +12,7 @@ use super::grown::Grown;
 use super::handshake::{SHAKEN, Shaken, Unshaken};
 use super::observed::Observed;
 use super::open_metrics::{Family, Kind};
+use super::scripted::Scripted;
 use crate::failure::Reason;
 
 macro_rules! families {
@@ -90,6 +91,7 @@ pub struct Metrics {
     pub(super) reloads_failed: AtomicU64,
     generations_alive: AtomicU64,
     pub(super) log_dropped: AtomicU64,
+    pub(super) scripted: Arc<Scripted>,
 }
 
 /// The counters that one worker writes and others only read.
@@ -305,6 +307,7 @@ impl Metrics {
             reloads_failed: AtomicU64::new(0),
             generations_alive: AtomicU64::new(0),
             log_dropped: AtomicU64::new(0),
+            scripted: Arc::default(),
         })
     }
 
@@ -312,6 +315,12 @@ impl Metrics {
     #[must_use]
     pub fn worker(&self, n: usize) -> Arc<WorkerMetrics> {
         self.workers[n % self.workers.len()].clone()
+    }
+
+    /// The metrics of scripts.
+    #[must_use]
+    pub fn scripted(&self) -> Arc<Scripted> {
+        self.scripted.clone()
     }
 
     /// Makes room for routes, before the generation that uses them is committed; a name's place is its id.

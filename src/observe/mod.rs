@@ -10,6 +10,7 @@ mod observed;
 pub mod open_metrics;
 mod process;
 mod scrape;
+pub mod scripted;
 pub mod stamp;
 pub mod steering;
 pub mod tracing;

@@ -60,11 +60,11 @@ impl Family {
         };
         self.name.strip_suffix(suffix).unwrap_or(self.name)
     }
+}
 
-    fn unit(&self) -> Option<&'static str> {
-        let family = self.family();
-        ["seconds", "bytes"].into_iter().find(|unit| family.strip_suffix(unit).is_some_and(|rest| rest.ends_with('_')))
-    }
+/// The unit that a family's name ends with.
+fn unit(family: &str) -> Option<&'static str> {
+    ["seconds", "bytes"].into_iter().find(|unit| family.strip_suffix(unit).is_some_and(|rest| rest.ends_with('_')))
 }
 
 // === impl Text ===
@@ -72,15 +72,19 @@ impl Family {
 impl Text {
     /// Begins a family; its samples follow.
     pub fn family(&mut self, family: &Family) {
-        let name = family.family();
-        self.line(&["# TYPE ", name, " ", family.kind.word()]);
-        if let Some(unit) = family.unit() {
+        self.begin(family.family(), family.kind, family.help);
+    }
+
+    /// As [`Text::family`], of a name that is not in the table.
+    pub(super) fn begin(&mut self, name: &str, kind: Kind, help: &str) {
+        self.line(&["# TYPE ", name, " ", kind.word()]);
+        if let Some(unit) = unit(name) {
             self.line(&["# UNIT ", name, " ", unit]);
         }
         self.out.push_str("# HELP ");
         self.out.push_str(name);
         self.out.push(' ');
-        self.escaped(family.help);
+        self.escaped(help);
         self.out.push('\n');
     }
 
@@ -89,6 +93,18 @@ impl Text {
         self.labelled(family.name, "", family.labels, labels, None);
         self.out.push_str(itoa::Buffer::new().format(value));
         self.out.push('\n');
+    }
+
+    /// A sample of any value.
+    pub(super) fn value(&mut self, name: &str, suffix: &str, labels: &[(&str, &str)], value: f64) {
+        let (names, values): (Vec<&str>, Vec<&str>) = labels.iter().copied().unzip();
+        self.labelled(name, suffix, &names, &values, None);
+        let text = match value {
+            f64::INFINITY => "+Inf".to_owned(),
+            f64::NEG_INFINITY => "-Inf".to_owned(),
+            value => value.to_string(),
+        };
+        self.line(&[&text]);
     }
 
     /// A histogram in microseconds: counts per bucket, not yet cumulative, the last one unbounded.

@@ -45,6 +45,7 @@ impl Metrics {
         if let Some(n) = process::resident_bytes() {
             text.sample(&metrics::RESIDENT_MEMORY, &[], n);
         }
+        self.scripted.write(&mut text);
         text.family(&metrics::BUILD_INFO);
         text.sample(&metrics::BUILD_INFO, &[env!("CARGO_PKG_VERSION")], 1);
         text.finish()

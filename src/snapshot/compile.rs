@@ -11,6 +11,7 @@ use crate::config::plan::{self, Balance, PathPattern, Plan, Protocol, Use};
 use crate::hook::{Recipe, RouteId, UpstreamId};
 use crate::listen::OFFERED;
 use crate::lua;
+use crate::observe::scripted::Scripted;
 use crate::policy::catalogue;
 use crate::policy::routing::matching::Matcher;
 use crate::policy::routing::table::{BadRoute, RouteTable};
@@ -71,6 +72,8 @@ pub struct Ids {
     pub directory: Arc<Directory>,
     /// The dictionaries that snapshots use.
     pub dictionaries: Arc<Dictionaries>,
+    /// The metrics of scripts.
+    pub scripted: Arc<Scripted>,
     routes: Names,
     listeners: Names,
     /// Ticket keys, and what endpoints gave.
@@ -90,7 +93,14 @@ pub fn compile(plan: Arc<Plan>, number: u64, ids: &mut Ids) -> Result<Arc<Snapsh
     let mut found = Vec::new();
     let shared = Shared::open(&plan, &ids.dictionaries);
     let secrets = &Secrets::new(plan.secrets.clone());
-    let mut places = |uses: &[Use]| compile_places(uses, secrets, &plan.secrets, &mut found);
+    let shelf = lua::Shelf {
+        secrets: &plan.secrets,
+        dictionaries: &shared.dictionaries,
+        tables: &shared.tables,
+        registry: &ids.dictionaries,
+        scripted: &ids.scripted,
+    };
+    let mut places = |uses: &[Use]| compile_places(uses, secrets, &shelf, &mut found);
     let file = places(&plan.chain);
     let listeners: Vec<_> = plan.listeners.iter().map(|listener| places(&listener.chain)).collect();
     let own: Vec<_> = plan.routes.iter().map(|route| places(&route.chain)).collect();
@@ -198,12 +208,7 @@ fn unusable(mistake: Mistake, span: &Span) -> Vec<Diagnostic> {
     vec![if mistake.help.is_empty() { found } else { found.help(mistake.help) }]
 }
 
-fn compile_places(
-    uses: &[Use],
-    secrets: &Secrets,
-    plan_secrets: &lua::Secrets,
-    found: &mut Vec<Diagnostic>,
-) -> Vec<Place> {
+fn compile_places(uses: &[Use], secrets: &Secrets, shelf: &lua::Shelf<'_>, found: &mut Vec<Diagnostic>) -> Vec<Place> {
     let mut places = Vec::new();
     for written in uses {
         let when = match written.when.as_ref().map(Matcher::new).transpose() {
@@ -214,7 +219,7 @@ fn compile_places(
             }
         };
         let recipe = match &written.program {
-            Some(program) => lua::recipe(program, plan_secrets).map(|(recipe, _)| recipe),
+            Some(program) => lua::recipe(program, shelf).map(|(recipe, _)| recipe),
             None => policy::recipe(&written.kind, &written.options, secrets),
         };
         match recipe {
@@ -244,6 +249,7 @@ impl Ids {
         Self {
             directory,
             dictionaries: Dictionaries::new(),
+            scripted: Arc::default(),
             routes: Names::default(),
             listeners: Names::default(),
             tls: tls::Kept::default(),

@@ -7,6 +7,7 @@ use std::sync::mpsc;
 use gatewright::control::Event;
 use gatewright::snapshot::shared::Shared;
 
+use crate::harness::client::get;
 use crate::harness::{Origin, Proxy, eventually, origin};
 
 /// What the running snapshot shares.
@@ -64,4 +65,35 @@ fn a_table_is_swapped_when_its_file_changes_and_kept_when_that_is_bad() {
     assert_eq!(place().unwrap(), b"lab");
     fs::write(&networks, "network,place\n10.0.0.0/8,mended\n").unwrap();
     eventually("it is mended", || place().unwrap() == b"mended");
+}
+
+#[test]
+fn a_script_keeps_its_dictionary_and_metrics_over_reloads_and_sees_the_new_table() {
+    let dir = tempfile::tempdir().unwrap();
+    let (main, networks) = (dir.path().join("gatewright.yaml"), dir.path().join("networks.csv"));
+    let origin = Origin::answering(origin::ok("x"));
+    let yaml = |version: u32| {
+        let policies = "tables: { networks: { file: networks.csv, kind: cidr } }\ndictionaries: { counters: {} }\npolicies:\n  \
+             count:\n    may: { dictionaries: [counters], tables: [networks] }\n    lua:\n      inline: |\n        \
+             local asked = metric.counter('asked', 'Requests, by version.')\n        function request(exchange)\n          \
+             asked:add(1, { version = VERSION })\n          local own = dictionary():incr('n', 1, 0)\n          \
+             local all = dictionary('counters'):incr('n', 10, 0)\n          \
+             local row = lookup_table('networks'):lookup_address('10.1.2.3')\n          \
+             return answer(200, {}, `{own} {all} {row.place} VERSION`)\n        end\n";
+        text(&origin, &policies.replace("VERSION", &version.to_string()))
+            .replace("{ to: shop }", "{ use: [count], to: shop }")
+    };
+    fs::write(&networks, "network,place\n10.0.0.0/8,inside\n").unwrap();
+    fs::write(&main, yaml(1)).unwrap();
+    let proxy = Proxy::start_file(&main);
+    let asked = || String::from_utf8(get(proxy.addr(), "/").body).unwrap();
+    assert_eq!(asked(), "1 10 inside 1");
+    fs::write(&networks, "network,place\n10.0.0.0/8,outside\n").unwrap();
+    eventually("the new table is there", || proxy.metric("gatewright_config_generation", "") == 2);
+    assert_eq!(asked(), "2 20 outside 1");
+    fs::write(&main, yaml(2)).unwrap();
+    eventually("the new script runs", || proxy.metric("gatewright_config_generation", "") == 3);
+    assert_eq!(asked(), "3 30 outside 2");
+    let counted = |version: u32| proxy.metric("policy_asked_total", &format!("policy=\"count\",version=\"{version}\""));
+    assert_eq!((counted(1), counted(2)), (2, 1));
 }

@@ -51,6 +51,15 @@ static VERDICTS: Noun = Noun {
             "local _ = equal(options.key or 'a', 'b')",
         ),
         Member::function("uuid", "()", "string").about("As `random.uuid`.", "local _ = uuid()"),
+        Member::function("dictionary", "(name: string?)", "Dictionary").about(
+            "A dictionary that `may: { dictionaries: [name] }` grants; without a name the policy's own, of 1 MiB, which \
+             needs no grant.",
+            "local _ = dictionary()",
+        ),
+        Member::function("lookup_table", "(name: string)", "LookupTable").about(
+            "A table that `may: { tables: [name] }` grants.",
+            "local _ = pcall(lookup_table, 'networks')",
+        ),
         Member::function("print", "(...any)", "()")
             .about("A line in the log at `info`, with policy, hook and request id.", "print('here')"),
     ],

@@ -5,6 +5,7 @@
 mod exchange;
 mod globals;
 mod library;
+mod shared;
 
 use super::table::{Bits, Row, TABLE, Wait};
 
@@ -56,7 +57,7 @@ pub enum Form {
 /// Every noun, in the order of the reference.
 #[must_use]
 pub fn nouns() -> Vec<&'static Noun> {
-    [exchange::NOUNS, globals::NOUNS, library::NOUNS].concat()
+    [exchange::NOUNS, globals::NOUNS, library::NOUNS, shared::NOUNS].concat()
 }
 
 // === impl Noun ===

@@ -52,13 +52,18 @@ pub(super) enum Noun {
     Pattern,
     /// A set of networks.
     Networks,
+    Dictionary,
+    LookupTable,
+    Counter,
+    Gauge,
+    Histogram,
 }
 
 /// Members of one noun, at most.
 const MEMBERS_MAX: usize = 64;
 
 /// How many nouns there are.
-pub(super) const NOUNS: usize = 17;
+pub(super) const NOUNS: usize = 22;
 
 /// A host function over its frame.
 pub(super) type Host = fn(&Frame<'_>) -> Hosted;
@@ -160,20 +165,13 @@ const BINDINGS: &[Binding] = &[
     },
     Binding { noun: Noun::Chunk, surface: "Chunk", members: waiting::CHUNK, constant: true, install: plainly::<13> },
     Binding { noun: Noun::Wait, surface: "", members: &[], constant: true, install: plainly::<14> },
-    Binding {
-        noun: Noun::Pattern,
-        surface: "Pattern",
-        members: library::regex::MEMBERS,
-        constant: false,
-        install: plainly::<15>,
-    },
-    Binding {
-        noun: Noun::Networks,
-        surface: "Networks",
-        members: library::ip::MEMBERS,
-        constant: false,
-        install: plainly::<16>,
-    },
+    Binding::held(Noun::Pattern, "Pattern", library::regex::MEMBERS, plainly::<15>),
+    Binding::held(Noun::Networks, "Networks", library::ip::MEMBERS, plainly::<16>),
+    Binding::held(Noun::Dictionary, "Dictionary", library::dictionary::MEMBERS, plainly::<17>),
+    Binding::held(Noun::LookupTable, "LookupTable", library::tables::MEMBERS, plainly::<18>),
+    Binding::held(Noun::Counter, "Counter", library::metric::COUNTER, plainly::<19>),
+    Binding::held(Noun::Gauge, "Gauge", library::metric::GAUGE, plainly::<20>),
+    Binding::held(Noun::Histogram, "Histogram", library::metric::HISTOGRAM, plainly::<21>),
 ];
 
 const SECRET: &[Bound] = &[Bound::method("prefixed", super::options::prefixed)];
@@ -375,7 +373,14 @@ fn unknown(noun: u8, name: &str) -> Raise {
     Raise(format!("`{}` has no `{name}`{hint}", path(noun)))
 }
 
-// === impl Bound ===
+// === impl Binding, Bound ===
+
+impl Binding {
+    /// Of objects that scripts make and hold.
+    const fn held(noun: Noun, surface: &'static str, members: &'static [Bound], install: fn(&Frame<'_>)) -> Self {
+        Self { noun, surface, members, constant: false, install }
+    }
+}
 
 impl Bound {
     const fn field(name: &'static str, get: Host) -> Self {

@@ -194,6 +194,23 @@ impl<'f, 'l> Named<'f, 'l> {
         Ok(several.unwrap_or_default())
     }
 
+    /// A list of numbers.
+    pub(super) fn numbers(&self, name: &str, most: usize) -> Result<Option<Vec<f64>>, Raise> {
+        self.look(name, |at| {
+            let items = self.frame.items(at);
+            if self.frame.kind(at) != Kind::Table || items > most {
+                return Err("a list of numbers, and not too many");
+            }
+            let number = |place| {
+                self.frame.push_item(at, place);
+                let number = self.frame.number(self.frame.top());
+                self.frame.pop(1);
+                number.ok_or("a list of numbers")
+            };
+            (1..=items).map(number).collect()
+        })
+    }
+
     pub(super) fn plain(&self, name: &str) -> Result<Plain, Raise> {
         let plain = self.look(name, |at| {
             plain_at(self.frame, at, &mut PLAIN_ITEMS_MAX.clone()).map_err(|_| "a table of plain data")

@@ -7,12 +7,15 @@
 mod arguments;
 mod codes;
 mod cookie;
+pub(super) mod dictionary;
 mod hash;
 pub(super) mod ip;
 pub(super) mod json;
 mod jwt;
+pub(super) mod metric;
 mod random;
 pub(super) mod regex;
+pub(super) mod tables;
 mod text;
 mod time;
 mod url;
@@ -42,7 +45,7 @@ type Library = (&'static [u8], fn(&Frame<'_>));
 /// Puts the libraries into the globals, which are on top.
 pub(super) fn install(frame: &Frame<'_>) {
     let globals = frame.top();
-    let libraries: [Library; 13] = [
+    let libraries: [Library; 14] = [
         (b"json", json::fill),
         (b"base64", codes::fill_base64),
         (b"hex", codes::fill_hex),
@@ -56,6 +59,7 @@ pub(super) fn install(frame: &Frame<'_>) {
         (b"regex", regex::fill),
         (b"ip", ip::fill),
         (b"jwt", jwt::fill),
+        (b"metric", metric::fill),
     ];
     for (name, fill) in libraries {
         frame.push_table(0, 8);
@@ -65,6 +69,8 @@ pub(super) fn install(frame: &Frame<'_>) {
     }
     super::function(frame, c"equal", hash::equal);
     super::function(frame, c"uuid", random::uuid);
+    super::function(frame, c"dictionary", dictionary::open);
+    super::function(frame, c"lookup_table", tables::open);
 }
 
 /// One text as the result.
