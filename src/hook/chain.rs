@@ -187,7 +187,8 @@ impl<'a> Round<'a> {
         if seat.observe {
             would(view, seat, &outcome);
         }
-        if seat.observe || (fails_of_itself(&outcome) && self.row.on_failure == OnFailure::SendAsIs) {
+        let as_is = || seat.policy.on_failure(self.row.hook) == OnFailure::SendAsIs;
+        if seat.observe || (fails_of_itself(&outcome) && as_is()) {
             view.undo();
         }
         let verdict = settle(self.row, seat, outcome)?;
@@ -203,7 +204,7 @@ fn settle(row: &'static Row, seat: &Seat, outcome: Outcome) -> Outcome {
             if failure.reason().fault() == Fault::Policy {
                 tracing::warn!(policy = %seat.name, hook = row.name, %failure, "policy failed");
             }
-            return match row.on_failure {
+            return match seat.policy.on_failure(row.hook) {
                 OnFailure::Closed | OnFailure::Abort | OnFailure::RefuseGeneration if !seat.observe => Err(failure),
                 // It is not the policy that failed: the body it waited for never came whole, or the client has gone.
                 OnFailure::SendAsIs if failure.reason().fault() != Fault::Policy && !seat.observe => Err(failure),

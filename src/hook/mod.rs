@@ -23,7 +23,7 @@ pub use facts::{
     ClientCertificate, ClientFacts, Endpoint, Endpoints, HelloFacts, Peer, RecordFacts, RouteFacts, TlsFacts,
 };
 pub use refused::Refused;
-pub use table::{Hook, HookSet, Row};
+pub use table::{Hook, HookSet, OnFailure, Row};
 pub use ticket::{Awaited, Body, Due, Fetch, Fetched, Form, Local, Nowhere, Reach, Redeemed, Ticket, Tickets};
 pub use view::{Edit, Side, View};
 
@@ -90,6 +90,11 @@ pub trait Policy {
     }
 
     fn call<'a>(&'a self, hook: Hook, view: &'a mut dyn View) -> Step<'a>;
+
+    /// What becomes of an exchange when it fails here: the table's last column, unless it was told otherwise.
+    fn on_failure(&self, hook: Hook) -> OnFailure {
+        hook.row().on_failure
+    }
 
     /// What has to be done before it is called, once, beside the running generation; `None`: nothing.
     fn load(&self) -> Option<Local<Result<(), Failure>>> {

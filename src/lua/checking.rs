@@ -315,7 +315,7 @@ function request(exchange)
 	exchange.request.headers['x-user'] = token
 	exchange.request.headers['x-gone'] = nil
 	for name, value in exchange.request.headers do
-		log.info(name .. value, { seen = seen[token] })
+		logger.info(name .. value, { seen = seen[token] })
 	end
 	exchange.identity = { subject = token, by = 'login' }
 	return nil

@@ -12,9 +12,10 @@ use super::life;
 use super::raw::Raise;
 use super::vm::{Call, Progress, Vm, Wait, policy_failed, poll_all};
 use crate::clock::{self, Alarm};
+use crate::config::plan;
 use crate::failure::{Failure, Fault};
-use crate::hook::table::Wait as MayWait;
-use crate::hook::{Hook, HookSet, Local, Outcome, Policy, Reach, Redeemed, Step, Ticket, View, WorkerParts};
+use crate::hook::table::{Kind, Wait as MayWait};
+use crate::hook::{Hook, HookSet, Local, OnFailure, Outcome, Policy, Reach, Redeemed, Step, Ticket, View, WorkerParts};
 
 /// The policy.
 pub(super) struct LuaPolicy {
@@ -238,6 +239,15 @@ impl Policy for LuaPolicy {
                 self.tripped.count(&self.program);
                 Step::Now(Err(failure))
             }
+        }
+    }
+
+    fn on_failure(&self, hook: Hook) -> OnFailure {
+        let row = hook.row();
+        match self.program.on_failure {
+            Some(plan::OnFailure::Closed) if matches!(row.kind, Kind::Ask | Kind::Edit) => OnFailure::Closed,
+            Some(plan::OnFailure::Open) if matches!(row.kind, Kind::Ask | Kind::Edit) => OnFailure::SendAsIs,
+            _ => row.on_failure,
         }
     }
 

@@ -243,3 +243,35 @@ fn no_script_hurts_anybody_but_its_own_exchange() {
 fn there_are_enough_of_them() {
     assert!(SCRIPTS.len() >= 60, "{}", SCRIPTS.len());
 }
+
+#[test]
+fn a_policy_fails_as_it_was_told_to() {
+    let origin = Origin::echo();
+    let policy = |hook: &str, how: &str| {
+        format!(
+            "{{ lua: {{ inline: \"function {hook}(exchange) exchange.{hook}.headers['x-half'] = 'done' error('x') end\" }}{how} }}"
+        )
+    };
+    let proxy = Proxy::start(&format!(
+        "version: 1\naccess_log: off\nlisteners: {{ web: {{ bind: \"127.0.0.1:0\" }} }}\n\
+         upstreams: {{ origin: {{ endpoints: [\"{}\"] }} }}\n\
+         policies: {{ a: {}, b: {}, c: {}, d: {} }}\nroutes:\n\
+         - {{ match: {{ path: /a }}, use: [a], to: origin }}\n- {{ match: {{ path: /b }}, use: [b], to: origin }}\n\
+         - {{ match: {{ path: /c }}, use: [c], to: origin }}\n- {{ match: {{ path: /d }}, use: [d], to: origin }}\n",
+        origin.endpoint(),
+        policy("request", ""),
+        policy("request", ", on_failure: open"),
+        policy("response", ""),
+        policy("response", ", on_failure: closed"),
+    ));
+    for (target, expected) in [("/a", 500), ("/b", 200), ("/c", 200), ("/d", 500)] {
+        let mut client = Client::connect(proxy.addr());
+        client.send_request("GET", target, &[], b"");
+        let response = client.read_response();
+        assert_eq!(response.status, expected, "{target}");
+        assert!(
+            !response.text().contains("x-half") && response.field("x-half").is_none(),
+            "{target}: edits are undone"
+        );
+    }
+}
