@@ -163,6 +163,8 @@ impl<'a> Round<'a> {
         view.enter(self.row, self.first + index as u16);
         if seat.observe {
             view.observe(true);
+        } else if seat.policy.on_failure(self.row.hook) == OnFailure::SendAsIs {
+            view.keep();
         }
         Some(seat)
     }

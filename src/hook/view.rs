@@ -19,6 +19,9 @@ pub trait View {
     /// Called before each policy: the row that holds from here on, and the policy's seat.
     fn enter(&mut self, row: &'static Row, seat: u16);
 
+    /// The policy that runs was told to fail open: its edits must be undoable.
+    fn keep(&mut self) {}
+
     /// Whether the policy that runs is only observed: its edits will be undone.
     fn observe(&mut self, observed: bool) {
         let _ = observed;

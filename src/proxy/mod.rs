@@ -86,6 +86,8 @@ pub struct Exchange {
     seat: u16,
     observe_mark: Option<Box<Before>>,
     observing: bool,
+    /// The policy that runs fails open.
+    keeping: bool,
     failure: Option<Failure>,
     /// The response is an answer without a body: a failure page is due.
     needs_page: bool,
@@ -182,6 +184,7 @@ impl Exchange {
             seat: 0,
             observe_mark: None,
             observing: false,
+            keeping: false,
             failure: None,
             needs_page: false,
             rare: None,

@@ -9,7 +9,7 @@ use super::fetch::Outbound;
 use super::rare::Current;
 use super::{Before, Exchange, attempt, body};
 use crate::failure::Failure;
-use crate::hook::table::{OnFailure, Wait, may};
+use crate::hook::table::{Wait, may};
 use crate::hook::{
     Awaited, Body, ClientFacts, Due, Edit, Endpoint, Endpoints, Form, Identity, Nowhere, Plain, Redeemed, Refused,
     RouteFacts, RouteId, Row, Side, Ticket, UpstreamId, View,
@@ -27,6 +27,11 @@ impl View for Exchange {
         self.seat = seat;
         self.observe_mark = None;
         self.observing = false;
+        self.keeping = false;
+    }
+
+    fn keep(&mut self) {
+        self.keeping = true;
     }
 
     fn observe(&mut self, observed: bool) {
@@ -301,7 +306,7 @@ impl Exchange {
 
     /// Before the first write of a policy whose edits may have to be undone.
     fn mark(&mut self, side: Side) {
-        let undoable = self.row.on_failure == OnFailure::SendAsIs || self.observing;
+        let undoable = self.keeping || self.observing;
         if undoable && self.observe_mark.is_none() {
             let head = self.head(side).mark();
             let given = self.rare.as_mut().and_then(|rare| rare.whole(side).given.clone());

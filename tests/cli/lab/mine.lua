@@ -5,6 +5,10 @@ function request(exchange)
 		sleep(0.05)
 		return answer(200, { ["x-slept"] = "yes" })
 	end
+	if exchange.request.path == "/user" then
+		local user, why = exchange:fetch("users", { path = "/ada" })
+		return answer(200, {}, if user then user.body else `no: {why}`)
+	end
 	logger.info("asked", { path = exchange.request.path, from = exchange.client.address })
 	exchange.request.headers["x-prefix"] = options.prefix
 end
