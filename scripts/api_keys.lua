@@ -5,12 +5,17 @@
 --       file: scripts/api_keys.lua
 --       with: { keys: { 2bb80d537b1da3e38bd30361aa855686bde0eacd7162fef6a25fe97bf527a25b: ada } }
 --
--- Keys are kept as their SHA-256 in hexadecimal digits (`printf %s KEY | sha256sum`), so the file holds none.
+-- Keys are kept as their SHA-256 in hexadecimal digits (`printf %s KEY | sha256sum`), so the file holds none. With
+-- `dictionary: NAME` (and `may: { dictionaries: [NAME] }`) keys that are not among `keys` are looked for there, under the
+-- same digits; another policy, or a program by that policy, may add and delete them while Gatewright runs.
 schema = {
   keys = { type = "table", default = {} }, -- SHA-256 of the key: name
+  dictionary = "string?",
   header = { type = "string", default = "x-api-key" },
   to = { type = "string", default = "x-user" }, -- the field by which the upstream learns the name
 }
+
+local more: Dictionary?
 
 function load()
   for digits in options.keys do
@@ -18,6 +23,7 @@ function load()
       error(`keys: "{digits}" is no SHA-256 in hexadecimal digits`)
     end
   end
+  more = options.dictionary and dictionary(options.dictionary)
 end
 
 function request(exchange)
@@ -27,7 +33,8 @@ function request(exchange)
   if not key then
     return answer(401, { ["www-authenticate"] = "ApiKey" }, "an API key is missing\n")
   end
-  local name = options.keys[hex.encode(hash.sha256(key))]
+  local digits = hex.encode(hash.sha256(key))
+  local name = options.keys[digits] or more and more:get(digits)
   if not name then
     return answer { status = 403, body = "this API key is not known\n", why = "an unknown API key" }
   end

@@ -340,6 +340,19 @@ fn a_client_keeps_its_endpoint_and_a_bad_answer_is_tried_elsewhere() {
 }
 
 #[test]
+fn a_bucket_is_one_for_all_workers() {
+    let set = set("token_bucket", "rate: 0.001, burst: 3, header: x-test-user, dictionary: shared");
+    let statuses: Vec<u16> = (0..6).map(|_| set.ask("/", &[]).status).collect();
+    assert_eq!(statuses, [200, 200, 200, 429, 429, 429]);
+    let refused = set.ask("/", &[]);
+    assert!(refused.field("retry-after").is_some_and(|seconds| seconds.parse::<u32>().unwrap() > 900));
+    assert_eq!(set.ask("/", &[("X-Test-User", "127.0.0.1")]).status, 200, "a name is no address");
+    assert_eq!(set.ask("/", &[("X-Test-User", &"x".repeat(8000))]).status, 200);
+    assert_eq!(set.a.request_count(), 5);
+    assert_refused("token_bucket", "rate: 0, burst: 1", "rate is more than 0");
+}
+
+#[test]
 fn a_tenant_has_an_upstream_of_its_own() {
     let hosts = set("tenants", "tenants: { acme: a, globex: b }, suffix: .shop.example, tell: x-test-tenant");
     assert_eq!(hosts.upstream("/", &[("Host", "acme.shop.example")]), "a");
