@@ -1,4 +1,5 @@
-//! Every folder of `examples/` is run: its `gatewright.yaml` before real origins, and what `expect.txt` says of it.
+//! Every folder of `examples/`, and every part of `docs/guide-lua.md`, is run: its `gatewright.yaml` before real origins,
+//! and what `expect.txt` says of it.
 //!
 //! How a line of `expect.txt` begins says what it is:
 //!
@@ -49,6 +50,8 @@ use harness::{Client, Origin, Proxy, Request, Response, origin};
 
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples");
 
+const GUIDE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/guide-lua.md");
+
 /// What `expect.txt` says.
 #[derive(Default)]
 struct Script {
@@ -97,6 +100,35 @@ fn every_example_does_what_it_says() {
         println!("{}", folder.display());
         run(&folder);
     }
+}
+
+/// Each part of the guide that has a configuration is a folder: a block with a file's name is that file, the `http` block
+/// is `expect.txt`.
+#[test]
+fn every_policy_of_the_guide_does_what_it_says() {
+    let guide = std::fs::read_to_string(GUIDE).unwrap();
+    let (mut parts, mut fences) = (0, guide.split("\n```"));
+    let mut folder = tempfile::tempdir().unwrap();
+    let mut above = fences.next().unwrap_or_default();
+    while let (Some(block), Some(below)) = (fences.next(), fences.next()) {
+        let title = above.lines().rfind(|line| line.starts_with('#'));
+        if let Some(title) = title {
+            println!("{title}");
+            folder = tempfile::tempdir().unwrap();
+        }
+        let (info, text) = block.split_once('\n').expect("a block");
+        match info.split_once(' ') {
+            Some((_, name)) => std::fs::write(folder.path().join(name), format!("{text}\n")).unwrap(),
+            None => {
+                assert_eq!(info, "http", "a block is a file or what is asked:\n{text}");
+                std::fs::write(folder.path().join("expect.txt"), text).unwrap();
+                run(folder.path());
+                parts += 1;
+            }
+        }
+        above = below;
+    }
+    assert!(parts >= 10, "the guide has {parts} policies");
 }
 
 fn run(folder: &Path) {

@@ -3,6 +3,7 @@
 
 #![allow(unsafe_code, reason = "a C symbol that Luau calls")]
 
+use std::hash::BuildHasher;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 static SEED: AtomicU64 = AtomicU64::new(0);
@@ -12,12 +13,10 @@ static SECOND: AtomicU64 = AtomicU64::new(0);
 pub(super) fn seed() {
     static ONCE: std::sync::Once = std::sync::Once::new();
     ONCE.call_once(|| {
-        let mut random = [0; 16];
-        // Without randomness the process would have no TLS either; a fixed seed still hashes well.
-        let _filled = aws_lc_rs::rand::fill(&mut random);
-        let (first, second) = random.split_at(8);
-        SEED.store(u64::from_le_bytes(first.try_into().unwrap_or_default()), Relaxed);
-        SECOND.store(u64::from_le_bytes(second.try_into().unwrap_or_default()) | 1, Relaxed);
+        // The standard library's keys come from the system, and cost nothing to ask for.
+        let random = || std::hash::RandomState::new().hash_one(0_u8);
+        SEED.store(random(), Relaxed);
+        SECOND.store(random() | 1, Relaxed);
     });
 }
 

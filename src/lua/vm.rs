@@ -14,6 +14,7 @@ use crate::failure::{Failure, Reason};
 use crate::hook::budget::{self, Usage};
 use crate::hook::table::HOOKS;
 use crate::hook::{Hook, Redeemed, Ticket, View, slot};
+use crate::http::name::FieldName;
 use crate::limits::LUA_SPARE_COROUTINES_MAX;
 
 /// A policy's VM on one worker.
@@ -29,6 +30,7 @@ pub(super) struct Vm {
     script: Thread,
     options: Cell<Option<Ref>>,
     pub(super) usage: &'static Usage,
+    pub(super) names: Names,
     /// The hook that runs, if any.
     pub(super) hook: Cell<Option<Hook>>,
     /// What the coroutine that yields waits for.
@@ -47,6 +49,15 @@ pub(super) struct Vm {
     /// What functions of the library keep for the next call.
     pub(super) kept: bind::Kept,
 }
+
+/// Names of fields by the strings that stand for them in the script: the same string has the same place in memory.
+pub(super) struct Names(RefCell<[Option<Named>; NAMES]>);
+
+/// A name as written, and made ready.
+type Named = (Box<[u8]>, Rc<FieldName>);
+
+/// A script names few fields.
+const NAMES: usize = 32;
 
 /// What a coroutine waits for, and how it is told.
 pub(super) struct Wait {
@@ -114,6 +125,7 @@ impl Vm {
             script,
             options: Cell::new(None),
             usage: budget::usage(&program.policy),
+            names: Names::default(),
             hook: Cell::new(None),
             wait: RefCell::new(None),
             spent: Cell::new(false),
@@ -242,6 +254,32 @@ impl Vm {
     }
 }
 
+// === impl Names ===
+
+impl Names {
+    #[inline]
+    fn place(name: &[u8]) -> usize {
+        (name.as_ptr() as usize >> 5) % NAMES
+    }
+
+    #[inline]
+    pub(super) fn find(&self, name: &[u8]) -> Option<Rc<FieldName>> {
+        let names = self.0.borrow();
+        let (known, made) = names[Self::place(name)].as_ref()?;
+        (**known == *name).then(|| made.clone())
+    }
+
+    pub(super) fn keep(&self, name: &[u8], made: &Rc<FieldName>) {
+        self.0.borrow_mut()[Self::place(name)] = Some((name.into(), made.clone()));
+    }
+}
+
+impl Default for Names {
+    fn default() -> Self {
+        Self(RefCell::new([const { None }; NAMES]))
+    }
+}
+
 impl Drop for Vm {
     fn drop(&mut self) {
         author::gather(&self.lua, &self.counted.borrow());
@@ -341,13 +379,14 @@ impl Call {
     /// A limit was met, whatever the script made of the error.
     fn breach(&self) -> Failure {
         let meter = self.vm.lua.meter();
+        if meter.breached.replace(false) {
+            self.vm.spent.set(true);
+        }
         if meter.killed.take() {
             let place = self.vm.lua.trace(self.thread);
             let ms = self.vm.program.limits.cpu_ns / 1_000_000;
             return policy_failed(format!("it took more than its {ms} ms of CPU time (limits.cpu){}", at(&place)));
         }
-        meter.breached.set(false);
-        self.vm.spent.set(true);
         let bytes = self.vm.program.limits.memory;
         policy_failed(format!("it needs more than its {bytes} bytes of memory (limits.memory); its VM is replaced"))
     }

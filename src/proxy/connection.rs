@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 use crate::failure::Failure;
 use crate::hook::table::may;
 use crate::hook::{
-    Awaited, ClientFacts, HelloFacts, Hook, Reach, Redeemed, Refused, Row, Ticket, Tickets, Verdict, View,
+    Awaited, ClientFacts, HelloFacts, Hook, Reach, Redeemed, Refused, Row, Ticket, Tickets, UpstreamId, Verdict, View,
 };
 use crate::observe::metrics::WorkerMetrics;
 use crate::snapshot::Lane;
@@ -68,6 +68,10 @@ impl View for Connection {
     fn hello(&self) -> Result<&HelloFacts, Refused> {
         Refused::unless_reads(self.row, may::HELLO)?;
         self.hello.as_ref().ok_or(Refused::NotHere(may::HELLO))
+    }
+
+    fn find_upstream(&self, name: &str) -> Option<UpstreamId> {
+        self.reach.find(name)
     }
 
     fn start(&mut self, awaited: Awaited) -> Result<Ticket, Refused> {

@@ -195,6 +195,14 @@ impl View for Over {
         self.rare.get_or_insert_default().mine(seat)
     }
 
+    fn find_upstream(&self, name: &str) -> Option<UpstreamId> {
+        self.parts.current.borrow().as_ref()?.snapshot.find_upstream(name)
+    }
+
+    fn name_of_upstream(&self, id: UpstreamId) -> Option<Arc<str>> {
+        Some(self.parts.current.borrow().as_ref()?.upstream(id)?.name.clone())
+    }
+
     fn start(&mut self, awaited: Awaited) -> Result<Ticket, Refused> {
         if let Awaited::Body { side, .. } = &awaited {
             self.reads(side.body())?;

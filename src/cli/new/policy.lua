@@ -14,7 +14,7 @@ function request(exchange: Exchange): Verdict?
 	end
 	local user = options.keys[key]
 	if not user then
-		log.warn("an unknown key", { client = exchange.client.address })
+		logger.warn("an unknown key", { client = exchange.client.address })
 		return answer(403)
 	end
 	exchange.request.headers[options.field] = nil

@@ -46,7 +46,7 @@ static EXCHANGE: Noun = Noun {
         Member::field("failure", "string?")
             .reads(FAILURE)
             .about("Why the attempt, or the exchange, failed: a reason as logs have it.", "local _ = exchange.failure"),
-        Member::field("mine", "{ [any]: any }").about(
+        Member::field("mine", "{ [any]: any }").reads(REQUEST).about(
             "A table that only this policy sees, for this exchange, from its first hook until after `log`.",
             "exchange.mine.seen = true",
         ),
@@ -95,9 +95,7 @@ static REQUEST_NOUN: Noun = Noun {
         Member::field("version", "string")
             .reads(REQUEST)
             .about("`1.0`, `1.1` or `2`.", "local _ = exchange.request.version"),
-        Member::field("headers", "Headers")
-            .reads(REQUEST)
-            .about("Its fields.", "local _ = exchange.request.headers"),
+        Member::field("headers", "Headers").about("Its fields.", "local _ = exchange.request.headers"),
         Member::method("body", "()", "string").reads(REQUEST_BODY).waits().about(
             "Waits for the whole body, without its content coding; beyond `limits.body` the request is refused with 413.",
             "local _ = exchange.request:body()",
@@ -135,7 +133,7 @@ static RESPONSE_NOUN: Noun = Noun {
             "Puts another body in its place; length, coding and validators are mended.",
             "exchange.response:set_body('x')",
         ),
-        Member::field("headers", "Headers").reads(RESPONSE).about("Its fields.", "local _ = exchange.response.headers"),
+        Member::field("headers", "Headers").about("Its fields.", "local _ = exchange.response.headers"),
     ],
 };
 

@@ -57,18 +57,18 @@ static VERDICTS: Noun = Noun {
 };
 
 static LOG: Noun = Noun {
-    name: "log",
-    at: "log",
+    name: "logger",
+    at: "logger",
     about: "Lines in the log, with policy, hook and request id; a table becomes fields.",
     members: &[
         Member::function("debug", "(message: string, fields: { [string]: any }?)", "()")
-            .about("A line at `debug`.", "log.debug('here', { of = 'this' })"),
+            .about("A line at `debug`.", "logger.debug('here', { of = 'this' })"),
         Member::function("info", "(message: string, fields: { [string]: any }?)", "()")
-            .about("A line at `info`.", "log.info('here', { of = 'this' })"),
+            .about("A line at `info`.", "logger.info('here', { of = 'this' })"),
         Member::function("warn", "(message: string, fields: { [string]: any }?)", "()")
-            .about("A line at `warn`.", "log.warn('here', { of = 'this' })"),
+            .about("A line at `warn`.", "logger.warn('here', { of = 'this' })"),
         Member::function("error", "(message: string, fields: { [string]: any }?)", "()")
-            .about("A line at `error`.", "log.error('here', { of = 'this' })"),
+            .about("A line at `error`.", "logger.error('here', { of = 'this' })"),
     ],
 };
 

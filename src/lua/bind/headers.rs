@@ -2,10 +2,10 @@
 
 use super::super::options;
 use super::super::raw::{Frame, Hosted, Kind, Raise, Returned};
+use super::field_name as field;
 use super::{Bound, Noun, as_text, change, give, metamethod, text_argument};
 use crate::hook::{Edit, Refused, Side, View};
 use crate::http::head::Head;
-use crate::http::name::FieldName;
 
 pub(super) const REQUEST: &[Bound] = &[
     Bound::method("all", |frame| all(frame, Side::Request)),
@@ -48,18 +48,15 @@ fn head(view: &dyn View, side: Side) -> Result<&Head, Refused> {
     }
 }
 
-fn field(name: &[u8]) -> Result<FieldName, Raise> {
-    let bad = || Raise(format!("`{}` is not a field name", String::from_utf8_lossy(name)));
-    std::str::from_utf8(name).ok().and_then(|name| FieldName::new(name).ok()).ok_or_else(bad)
-}
-
 /// `headers[name]`
 fn get(frame: &Frame<'_>, side: Side) -> Hosted {
-    let name = text_argument(frame, 2, "a field's name")?;
+    // What cannot be a name is no field's.
+    let Ok(name) = field(text_argument(frame, 2, "a field's name")?) else {
+        frame.push_nil();
+        return Ok(Returned::Values(1));
+    };
     give(frame, noun(side), "name", |view, frame| {
-        let head = head(view, side)?;
-        let value = std::str::from_utf8(name).ok().and_then(|name| head.find(name));
-        super::push_maybe(frame, value);
+        super::push_maybe(frame, head(view, side)?.get(&name));
         Ok(())
     })
 }

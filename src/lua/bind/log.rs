@@ -1,4 +1,4 @@
-//! `log.info(…)` and its like, and `print`: lines with policy, hook and request id.
+//! `logger.info(…)` and its like (`log` is a hook), and `print`: lines with policy, hook and request id.
 
 use super::super::raw::{Frame, Hosted, Kind, Returned};
 use super::super::vm;
@@ -6,7 +6,7 @@ use super::{as_text, describe, function, plain_at, text_argument};
 use crate::hook::slot;
 use crate::limits::{LUA_LOG_LINE_BYTES_MAX, PLAIN_ITEMS_MAX};
 
-/// Puts `log` and `print` into the globals, which are on top.
+/// Puts `logger` and `print` into the globals, which are on top.
 pub(super) fn install(frame: &Frame<'_>) {
     function(frame, c"print", print);
     let globals = frame.top();
@@ -16,7 +16,7 @@ pub(super) fn install(frame: &Frame<'_>) {
     function(frame, c"warn", |frame: &Frame<'_>| log(frame, tracing::Level::WARN));
     function(frame, c"error", |frame: &Frame<'_>| log(frame, tracing::Level::ERROR));
     frame.freeze(frame.top());
-    frame.set_field(globals, b"log");
+    frame.set_field(globals, b"logger");
 }
 
 fn log(frame: &Frame<'_>, level: tracing::Level) -> Hosted {

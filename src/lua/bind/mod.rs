@@ -1,5 +1,6 @@
 //! What scripts touch, bound to the view of the call that runs: a file per noun, each member of `hook/surface` once.
 
+mod access;
 mod client;
 mod endpoints;
 mod exchange;
@@ -16,9 +17,10 @@ use std::collections::HashMap;
 use std::ffi::CStr;
 use std::sync::OnceLock;
 
-use super::raw::{Frame, Hosted, Kind, Raise, Ref, Returned};
-use super::vm;
-use crate::hook::{Refused, View, slot, surface};
+use access::{as_text, change, describe, field_name, give, nobody, push_constant, push_maybe, refusal, text_argument};
+
+use super::raw::{Frame, Hosted, Raise, Ref};
+use crate::hook::surface;
 
 pub(super) use library::Kept;
 pub(super) use plain::{plain_at, push_plain};
@@ -50,6 +52,9 @@ pub(super) enum Noun {
     /// A set of networks.
     Networks,
 }
+
+/// Members of one noun, at most.
+const MEMBERS_MAX: usize = 64;
 
 /// How many nouns there are.
 pub(super) const NOUNS: usize = 17;
@@ -172,9 +177,23 @@ const BINDINGS: &[Binding] = &[
 
 const SECRET: &[Bound] = &[Bound::method("prefixed", super::options::prefixed)];
 
+/// Nouns that are frozen tables and not userdata, with the fields that are always the same: those cost a script no call.
+const TABLES: &[(Noun, &[(&str, Noun)])] = &[
+    (Noun::Request, &[("headers", Noun::RequestHeaders)]),
+    (Noun::Response, &[("headers", Noun::ResponseHeaders)]),
+    (
+        Noun::Exchange,
+        &[("request", Noun::Request), ("response", Noun::Response), ("client", Noun::Client), ("values", Noun::Values)],
+    ),
+];
+
+fn is_table(noun: Noun) -> bool {
+    TABLES.iter().any(|(one, _)| *one == noun)
+}
+
 /// Sets up metatables and libraries on a new VM's globals.
 pub(super) fn install(frame: &Frame<'_>) {
-    for binding in BINDINGS {
+    for binding in BINDINGS.iter().filter(|binding| !is_table(binding.noun)) {
         frame.push_table(0, 4);
         (binding.install)(frame);
         let table = frame.top();
@@ -194,11 +213,50 @@ pub(super) fn install(frame: &Frame<'_>) {
 /// The objects that each VM has one of.
 pub(super) fn constants(frame: &Frame<'_>) -> [Option<Ref>; NOUNS] {
     let mut constants = [None; NOUNS];
-    for binding in BINDINGS.iter().filter(|binding| binding.constant) {
+    for binding in BINDINGS.iter().filter(|binding| binding.constant && !is_table(binding.noun)) {
         frame.push_thing(binding.noun as u8, 0, None);
         constants[binding.noun as usize] = Some(frame.anchor());
     }
+    for (noun, fields) in TABLES {
+        push_noun(frame, *noun, fields, &constants);
+        constants[*noun as usize] = Some(frame.anchor());
+    }
     constants
+}
+
+/// Pushes the table that a noun is: constant fields and methods in it, the rest by its metatable.
+fn push_noun(frame: &Frame<'_>, noun: Noun, fields: &[(&str, Noun)], constants: &[Option<Ref>]) {
+    let binding = &BINDINGS[noun as usize];
+    frame.push_table(0, 16);
+    let table = frame.top();
+    for (name, constant) in fields {
+        if let Some(constant) = constants[*constant as usize] {
+            frame.push_ref(constant);
+            frame.set_field(table, name.as_bytes());
+        }
+    }
+    for (index, member) in binding.members.iter().enumerate().filter(|(_, member)| member.call.is_some()) {
+        frame.push_numbered(call_numbered, (noun as usize * MEMBERS_MAX + index) as f64);
+        frame.set_field(table, member.name.as_bytes());
+    }
+    frame.push_table(0, 4);
+    (binding.install)(frame);
+    let metatable = frame.top();
+    frame.push_text(b"a thing of the proxy");
+    frame.set_field(metatable, b"__metatable");
+    frame.freeze(metatable);
+    frame.set_metatable(table);
+    frame.freeze(table);
+}
+
+/// A method of a noun that is a table.
+fn call_numbered(frame: &Frame<'_>) -> Hosted {
+    let number = frame.number_of_function() as usize;
+    let member = BINDINGS.get(number / MEMBERS_MAX).and_then(|binding| binding.members.get(number % MEMBERS_MAX));
+    match member.and_then(|member| member.call) {
+        Some(call) => call(frame),
+        None => Err(Raise("no such method".to_owned())),
+    }
 }
 
 /// The number of a name that some noun has a member of; -1: none.
@@ -314,101 +372,6 @@ fn unknown(noun: u8, name: &str) -> Raise {
     let near = crate::config::similar::nearest(name, members.iter().map(|member| member.name));
     let hint = near.map(|near| format!(" (did you mean `{near}`?)")).unwrap_or_default();
     Raise(format!("`{}` has no `{name}`{hint}", path(noun)))
-}
-
-// === what the files below use ===
-
-/// Looks at the exchange and pushes one value.
-#[inline]
-fn give(
-    frame: &Frame<'_>,
-    noun: Noun,
-    member: &str,
-    look: impl FnOnce(&mut dyn View, &Frame<'_>) -> Result<(), Refused>,
-) -> Hosted {
-    match slot::with(|view| look(view, frame)) {
-        Some(Ok(())) => Ok(Returned::Values(1)),
-        Some(Err(refused)) => Err(refusal(noun, member, &refused)),
-        None => Err(nobody(noun, member)),
-    }
-}
-
-/// Changes the exchange.
-#[inline]
-fn change(noun: Noun, member: &str, change: impl FnOnce(&mut dyn View) -> Result<(), Refused>) -> Hosted {
-    match slot::with(change) {
-        Some(Ok(())) => Ok(Returned::Values(0)),
-        Some(Err(refused)) => Err(refusal(noun, member, &refused)),
-        None => Err(nobody(noun, member)),
-    }
-}
-
-/// The one object of a noun.
-#[inline]
-fn push_constant(frame: &Frame<'_>, noun: Noun) -> Hosted {
-    match vm::here(|vm| vm.constant(noun)).flatten() {
-        Some(constant) => frame.push_ref(constant),
-        None => frame.push_nil(),
-    }
-    Ok(Returned::Values(1))
-}
-
-fn push_maybe(frame: &Frame<'_>, text: Option<&[u8]>) {
-    match text {
-        Some(text) => frame.push_text(text),
-        None => frame.push_nil(),
-    }
-}
-
-fn member_path(noun: Noun, member: &str) -> String {
-    let path = path(noun as u8);
-    match (noun, member) {
-        (Noun::RequestHeaders | Noun::ResponseHeaders, "name") => path.to_owned(),
-        (_, "") => path.to_owned(),
-        _ => format!("{path}.{member}"),
-    }
-}
-
-/// An access that the hook's row refuses: what, where, and where it is there.
-#[cold]
-fn refusal(noun: Noun, member: &str, refused: &Refused) -> Raise {
-    let hook = vm::here(|vm| vm.hook.get()).flatten();
-    let at = hook.map(|hook| format!(" at `{}`", hook.name())).unwrap_or_default();
-    Raise(format!("`{}`{at}: {refused}", member_path(noun, member)))
-}
-
-#[cold]
-fn nobody(noun: Noun, member: &str) -> Raise {
-    Raise(format!("`{}`: no exchange belongs to this call", member_path(noun, member)))
-}
-
-/// A text argument, or what is wrong with it.
-fn text_argument<'a>(frame: &'a Frame<'_>, at: i32, what: &str) -> Result<&'a [u8], Raise> {
-    frame.text(at).ok_or_else(|| Raise(format!("{what} is a string, found {}", describe(frame, at))))
-}
-
-fn describe(frame: &Frame<'_>, at: i32) -> &'static str {
-    match frame.kind(at) {
-        Kind::Nil => "nil",
-        Kind::Null => "json.null",
-        Kind::Bool => "a boolean",
-        Kind::Number => "a number",
-        Kind::Text => "a string",
-        Kind::Table => "a table",
-        Kind::Function => "a function",
-        Kind::Thing => "an object of the proxy",
-        Kind::Other => "something else",
-    }
-}
-
-/// A text, a number or a boolean as text.
-fn as_text(frame: &Frame<'_>, at: i32) -> Option<Vec<u8>> {
-    match frame.kind(at) {
-        Kind::Text => frame.copy(at),
-        Kind::Number => frame.number(at).map(|number| plain::number_text(number).into_bytes()),
-        Kind::Bool => Some(if frame.truth(at) { b"true".to_vec() } else { b"false".to_vec() }),
-        _ => None,
-    }
 }
 
 // === impl Bound ===

@@ -98,18 +98,16 @@ impl<'a> Frame<'a> {
     }
 
     /// An argument's bytes, if it is a string; numbers are none.
+    #[inline]
     pub(in crate::lua) fn text(&self, at: c_int) -> Option<&[u8]> {
         let mut length = 0;
         if at < 1 || at > self.arguments.get() {
             return None;
         }
-        // SAFETY: a string is not moved; arguments are not popped. Numbers are left alone: they would be converted.
+        // SAFETY: what is no string is null, and left as it is; a string is not moved, and arguments are not popped.
         unsafe {
-            if ffi::lua_type(self.state, at) != ffi::LUA_TSTRING {
-                return None;
-            }
-            let text = ffi::lua_tolstring(self.state, at, &raw mut length);
-            Some(std::slice::from_raw_parts(text.cast(), length))
+            let text = ffi::lua_tolstringatom(self.state, at, &raw mut length, std::ptr::null_mut());
+            (!text.is_null()).then(|| std::slice::from_raw_parts(text.cast(), length))
         }
     }
 
@@ -135,11 +133,8 @@ impl<'a> Frame<'a> {
         }
         // SAFETY: as in `text`.
         unsafe {
-            if ffi::lua_type(self.state, at) != ffi::LUA_TSTRING {
-                return None;
-            }
             let text = ffi::lua_tolstringatom(self.state, at, &raw mut length, &raw mut atom);
-            Some((std::slice::from_raw_parts(text.cast(), length), atom))
+            (!text.is_null()).then(|| (std::slice::from_raw_parts(text.cast(), length), atom))
         }
     }
 
@@ -264,6 +259,29 @@ impl<'a> Frame<'a> {
         self.make_room();
         // SAFETY: there is room; the name is static.
         unsafe { ffi::lua_pushcclosurek(self.state, calls::enter::<F>, name.as_ptr(), 0, None) };
+    }
+
+    /// A host function that knows its number.
+    pub(in crate::lua) fn push_numbered<F: Fn(&Frame<'_>) -> Hosted + Copy + 'static>(&self, _: F, number: f64) {
+        const { assert!(size_of::<F>() == 0, "a host function captures nothing") };
+        self.push_number(number);
+        // SAFETY: the number is on top and becomes the function's.
+        unsafe { ffi::lua_pushcclosurek(self.state, calls::enter::<F>, c"method".as_ptr(), 1, None) };
+    }
+
+    /// The number of the host function that runs; only of one that has one.
+    pub(in crate::lua) fn number_of_function(&self) -> f64 {
+        // SAFETY: a function without a number answers 0.
+        unsafe { ffi::lua_tonumberx(self.state, ffi::lua_upvalueindex(1), std::ptr::null_mut()) }
+    }
+
+    /// Takes the table on top as the metatable of another.
+    pub(in crate::lua) fn set_metatable(&self, table: c_int) {
+        if self.kind(table) == Kind::Table && self.kind(-1) == Kind::Table {
+            // SAFETY: both are tables; the one on top is taken.
+            unsafe { ffi::lua_setmetatable(self.state, table) };
+        }
+        self.room.set(self.room.get() + 1);
     }
 
     /// Takes the value on top and sets it as `table[key]`, past metatables.

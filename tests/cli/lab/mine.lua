@@ -5,7 +5,7 @@ function request(exchange)
 		sleep(0.05)
 		return answer(200, { ["x-slept"] = "yes" })
 	end
-	log.info("asked", { path = exchange.request.path, from = exchange.client.address })
+	logger.info("asked", { path = exchange.request.path, from = exchange.client.address })
 	exchange.request.headers["x-prefix"] = options.prefix
 end
 

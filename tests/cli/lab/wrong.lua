@@ -4,7 +4,7 @@ function request(exchange)
 		return nothing.x
 	end
 	if exchange.request.path == "/never" then
-		log.info("never")
+		logger.info("never")
 		return answer(204)
 	end
 end
