@@ -67,6 +67,7 @@ pub(super) async fn load(policy: &LuaPolicy) -> Result<(), Failure> {
             None => Plain::Nil,
         };
         let mut call = Call::new(&vm, Hook::Load, &[]);
+        call.cpu_ns = vm.program.limits.load_cpu_ns;
         vm.lua.as_host(|| {
             let frame = call.frame();
             vm.push_options(&frame);
@@ -158,6 +159,7 @@ async fn run(vm: &Rc<Vm>, function: Ref, reach: Rc<dyn Reach>, what: &'static st
 pub(super) fn load_again(policy: &LuaPolicy, vm: &Rc<Vm>) -> Result<(), Failure> {
     if vm.function(Hook::Load).is_some() {
         let mut call = Call::new(vm, Hook::Load, &[]);
+        call.cpu_ns = vm.program.limits.load_cpu_ns;
         vm.lua.as_host(|| {
             let frame = call.frame();
             vm.push_options(&frame);

@@ -82,6 +82,8 @@ pub(super) struct Call {
     calls: u32,
     /// When it has waited enough; from its first wait on.
     pub(super) until: Option<u64>,
+    /// CPU time of all its resumes.
+    pub(super) cpu_ns: u64,
     running: bool,
 }
 
@@ -337,7 +339,17 @@ impl Call {
     pub(super) fn of(vm: &Rc<Vm>, function: Ref, hook: Hook) -> Self {
         let thread = vm.take_thread();
         vm.lua.as_host(|| vm.lua.frame(thread).push_ref(function));
-        Self { vm: vm.clone(), hook, thread, spent_ns: 0, log_lines: 0, calls: 0, until: None, running: true }
+        Self {
+            vm: vm.clone(),
+            hook,
+            thread,
+            spent_ns: 0,
+            log_lines: 0,
+            calls: 0,
+            until: None,
+            cpu_ns: vm.program.limits.cpu_ns,
+            running: true,
+        }
     }
 
     /// It goes on at another hook, with what a call may take anew.
@@ -354,9 +366,8 @@ impl Call {
     /// Runs until it returns or waits; `arguments` have been pushed.
     pub(super) fn resume(&mut self, view: &mut dyn View, arguments: i32, again: bool) -> Result<Progress, Failure> {
         let vm = &self.vm;
-        let limits = &vm.program.limits;
-        if self.spent_ns > limits.cpu_ns {
-            let ms = limits.cpu_ns / 1_000_000;
+        if self.spent_ns > self.cpu_ns {
+            let ms = self.cpu_ns / 1_000_000;
             return Err(policy_failed(format!(
                 "it took more than its {ms} ms of CPU time over its waits (limits.cpu)"
             )));
@@ -367,7 +378,7 @@ impl Call {
         let before = HERE.replace(Some(vm.clone()));
         let clock = again.then(budget::thread_cpu_ns);
         let stopped = {
-            let _running = watched().enter(vm.lua.target(), limits.cpu_ns.saturating_sub(self.spent_ns), vm.usage);
+            let _running = watched().enter(vm.lua.target(), self.cpu_ns.saturating_sub(self.spent_ns), vm.usage);
             slot::arm(view, || vm.lua.resume(self.thread, arguments))
         };
         if let Some(clock) = clock {
@@ -401,7 +412,7 @@ impl Call {
         }
         if meter.killed.take() {
             let place = self.vm.lua.trace(self.thread);
-            let ms = self.vm.program.limits.cpu_ns / 1_000_000;
+            let ms = self.cpu_ns / 1_000_000;
             return policy_failed(format!("it took more than its {ms} ms of CPU time (limits.cpu){}", at(&place)));
         }
         let bytes = self.vm.program.limits.memory;
