@@ -16,13 +16,14 @@ pub struct Proxy {
 }
 
 impl Proxy {
-    /// Starts from a whole configuration file's text (two workers).
+    /// Starts from a whole configuration file's text, with two workers where it does not say how many.
     pub fn start(yaml: &str) -> Proxy {
         Proxy::try_start(yaml).unwrap_or_else(|refused| panic!("the proxy does not start:\n{refused}\n{yaml}"))
     }
 
     pub fn try_start(yaml: &str) -> Result<Proxy, String> {
-        Ok(Proxy { inner: Embedded::start(text(yaml), Some(2), None)? })
+        let workers = (!yaml.contains("workers:")).then_some(2);
+        Ok(Proxy { inner: Embedded::start(text(yaml), workers, None)? })
     }
 
     /// Starts from a file, which is then watched.
